@@ -1,0 +1,150 @@
+"""What a service hands to the gateway: the streams, guards and look-ups a command needs, and the pure function that decides it."""
+
+from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Generic, Protocol, TypeVar
+
+from shared.decider import Fold
+
+State = TypeVar("State")
+K = TypeVar("K", bound=Hashable, contravariant=True)
+V = TypeVar("V", covariant=True)
+
+
+@dataclass(frozen=True)
+class Stream(Generic[State]):
+    """One stream and how to fold it. Streams are equal if their ids are."""
+
+    id: str
+    fold: Fold[State, Any] = field(compare=False, repr=False)
+
+
+@dataclass(frozen=True)
+class Guard:
+    """A lock by name, taken before anything is read, for what several streams must agree on.
+
+    Two commands that both hold it `shared` do not exclude each other.
+    """
+
+    name: str
+    shared: bool = False
+
+
+class Lookup(Protocol[K, V]):
+    """Reads rows that are no stream (a replica, a unique name), once for all commands of a batch, after the locks."""
+
+    name: str
+
+    async def load(self, connection: Any, keys: Collection[Any]) -> Mapping[Any, Any]:
+        """The value of each key that has one. Plain reads only: nothing here may assign a transaction id."""
+        ...
+
+
+@dataclass(frozen=True)
+class IdempotencyKey:
+    """The key a caller gave to one POST.
+
+    Attributes:
+        caller: organization and subject (and acting person) of the token, as one string.
+        key: the value of the header.
+        route: method and path; the same key on another route is refused.
+        body_hash: SHA-256 of the body as sent.
+        keep: kept for good (money, imports), not only for a day.
+    """
+
+    caller: str
+    key: str
+    route: str
+    body_hash: bytes
+    keep: bool = False
+
+
+@dataclass(frozen=True)
+class Answer:
+    """An HTTP answer, stored byte for byte under the idempotency key.
+
+    Attributes:
+        status: 200, 201 or 204.
+        body: JSON, empty for 204.
+        headers: `ETag`, `Location` and the like; the consistency token is added when the facts are written.
+    """
+
+    status: int
+    body: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Decision:
+    """What happens: facts per stream (none: nothing to do) and the answer.
+
+    Attributes:
+        events: for each stream that gets any, its new facts in order. Only streams named in `writes`.
+        answer: what the caller is told once all is committed.
+        learned: look-up values as they are after these facts, for later commands of the same batch, which otherwise
+            see the same snapshot: (look-up, key) -> value.
+    """
+
+    answer: Answer
+    events: Mapping[Stream[Any], Sequence[Any]] = field(default_factory=dict)
+    learned: Mapping[tuple["Lookup[Any, Any]", Any], Any] = field(default_factory=dict)
+
+
+class Known(Protocol):
+    """What a command sees when it is decided."""
+
+    recorded_at: datetime
+    """The database's clock, read in this transaction before the append."""
+
+    def state(self, stream: Stream[State]) -> State:
+        """The state of one of the command's streams, with what earlier commands of the batch did to it."""
+        ...
+
+    def version(self, stream: Stream[Any]) -> int:
+        """The number of facts in the stream; 0 if it does not exist."""
+        ...
+
+    def found(self, lookup: "Lookup[Any, Any]", key: Any) -> Any:
+        """The value of a look-up, or None."""
+        ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """One request to change something.
+
+    Attributes:
+        decide: pure; returns a Decision or raises a `shared.errors.Refusal`. May be called again, in a later
+            transaction, with a newer state.
+        writes: streams it may append to; locked exclusively.
+        reads: streams it only reads; locked shared, so they cannot change under it.
+        guards: further locks.
+        lookups: (look-up, key) pairs to be loaded.
+        idempotency: the key under which the answer is kept; None for PUT, PATCH and DELETE, which `If-Match` protects.
+        organization: of the caller; goes into the envelope of what is published.
+        traceparent: W3C trace context of the request, carried into the records; None if not sampled.
+    """
+
+    decide: Callable[[Known], Decision]
+    writes: tuple[Stream[Any], ...] = ()
+    reads: tuple[Stream[Any], ...] = ()
+    guards: tuple[Guard, ...] = ()
+    lookups: tuple[tuple[Lookup[Any, Any], Any], ...] = ()
+    idempotency: IdempotencyKey | None = None
+    traceparent: str | None = None
+
+
+@dataclass(frozen=True)
+class Done:
+    """A command that is committed (or, for a repeat, was): the answer as stored.
+
+    Attributes:
+        answer: status, body, headers.
+        token: the `Consistency-Token` header; empty if the command touched nothing that is published.
+        repeated: the answer was stored by an earlier request with the same key.
+    """
+
+    answer: Answer
+    token: str
+    repeated: bool = False

@@ -1,0 +1,42 @@
+"""A fact with its place, as projections and publishers of its own service get it."""
+
+from datetime import datetime
+from typing import Any
+
+import msgspec
+
+
+class Recorded(msgspec.Struct, frozen=True, gc=False):
+    """One new fact.
+
+    Attributes:
+        stream_id: its stream.
+        version: its number in the stream, from 1.
+        event_id: UUID (version 7) as text.
+        event: the fact itself.
+        occurred_at: when it happened, by the server's clock or as an import states.
+        recorded_at: the database's clock in the transaction that writes it.
+    """
+
+    stream_id: str
+    version: int
+    event_id: str
+    event: Any
+    occurred_at: datetime
+    recorded_at: datetime
+
+
+class Message(msgspec.Struct, frozen=True, gc=False):
+    """What leaves the house of one fact.
+
+    Attributes:
+        type: CloudEvents type, e.g. `content.post-published.v1`.
+        key: the person the fact is about, else the aggregate's id; decides the partition.
+        subject: the aggregate's id.
+        data: a msgspec Struct, the JSON value of the record.
+    """
+
+    type: str
+    key: str
+    subject: str
+    data: Any
