@@ -1,0 +1,3 @@
+"""Apache Kafka."""
+
+class EmbeddedKafka: ...

@@ -1,0 +1,118 @@
+"""What every test may ask for: real servers, fresh databases, fresh names."""
+
+import shutil
+import tempfile
+import uuid
+from collections.abc import AsyncIterator, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from deploy.local.kafka import EmbeddedKafka
+from deploy.local.postgres import FAST, EmbeddedPostgres
+from shared.messaging.log import Log
+from tests.support.databases import Databases
+
+RAN = pytest.StashKey[dict[str, int]]()
+VERSIONS = pytest.StashKey[dict[str, str]]()
+BACKED_BY = {"kafka": "Apache Kafka", "postgres": "PostgreSQL"}
+
+
+@pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    return "asyncio"
+
+
+@pytest.fixture
+def unique() -> Callable[[str], str]:
+    """Makes a name that no other test has: `unique("topic")`."""
+    return lambda stem: f"{stem}-{uuid.uuid4().hex[:10]}"
+
+
+@pytest.fixture(scope="session")
+def server_folder() -> Iterator[Path]:
+    """Where servers of this run keep their data: unlike pytest's own folders, other users can walk down to it."""
+    folder = Path(tempfile.mkdtemp(prefix="qunli-tests-"))
+    folder.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder)
+
+
+@pytest.fixture(scope="session")
+def postgres(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedPostgres]:
+    """The cluster of this run. Do not stop it: `private_postgres` is for that."""
+    with EmbeddedPostgres(server_folder / "postgres", settings={**FAST, "max_connections": 120}) as cluster:
+        pytestconfig.stash[VERSIONS]["postgres"] = cluster.version
+        yield cluster
+
+
+@pytest.fixture
+def private_postgres(server_folder: Path, unique: Callable[[str], str]) -> Iterator[EmbeddedPostgres]:
+    """A cluster of the test's own, to stop, kill and start again."""
+    with EmbeddedPostgres(server_folder / unique("postgres"), settings=FAST) as cluster:
+        yield cluster
+    shutil.rmtree(cluster.folder)
+
+
+@pytest.fixture(scope="session")
+def databases(postgres: EmbeddedPostgres) -> Databases:
+    return Databases(postgres)
+
+
+@pytest.fixture
+async def database(databases: Databases, anyio_backend: str) -> AsyncIterator[str]:
+    """DSN of a fresh, empty database."""
+    async with databases.fresh() as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def kernel_database(databases: Databases, anyio_backend: str) -> AsyncIterator[str]:
+    """DSN of a fresh database with the kernel's tables."""
+    async with databases.fresh(template=await databases.kernel_template()) as dsn:
+        yield dsn
+
+
+@pytest.fixture(scope="session")
+def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedKafka]:
+    """The broker of this run. A test that stops it starts it again."""
+    with EmbeddedKafka(server_folder / "kafka", heap="384m") as broker:
+        pytestconfig.stash[VERSIONS]["kafka"] = broker.version
+        yield broker
+
+
+@pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+async def log(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Log]:
+    """An open log, of both kinds in turn."""
+    opened: Any
+    if request.param == "local":
+        from shared.messaging.local import LocalLog
+
+        opened = await LocalLog.open(request.getfixturevalue("database"))
+    else:
+        from shared.messaging.kafka import KafkaLog
+
+        opened = await KafkaLog.open(request.getfixturevalue("kafka").bootstrap_servers)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.stash[RAN] = dict.fromkeys(BACKED_BY, 0)
+    config.stash[VERSIONS] = {}
+
+
+def pytest_runtest_call(item: pytest.Item) -> None:
+    asked = {name.removeprefix("private_") for name in getattr(item, "fixturenames", ())}
+    asked |= {mark.name for mark in item.iter_markers()}
+    for server in asked & BACKED_BY.keys():
+        item.config.stash[RAN][server] += 1
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
+    ran, versions = config.stash[RAN], config.stash[VERSIONS]
+    parts = [f"against {name} {versions.get(server, '')}".strip() for server, name in BACKED_BY.items()]
+    terminalreporter.write_line(f"{ran['kafka']} tests ran {parts[0]}, {ran['postgres']} {parts[1]}")
