@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Any, Generic, TypeVar
 
 from shared.codec import Codec
 
@@ -18,7 +18,7 @@ class Fold(Generic[State, Event]):
         initial: the state of a stream without facts.
         evolve: state and next fact to next state; never refuses, for the fact has happened.
         codec: reads and writes the facts of this kind of stream.
-        state_type: the type of the state, to store it as a snapshot.
+        state_type: the type of the state, or a union of types, to store it as a snapshot.
         version: raise it whenever `evolve` or the state's shape changes; older snapshots are then thrown away.
         snapshot_every: store the state every so many facts; 0 for streams that stay short.
     """
@@ -26,7 +26,7 @@ class Fold(Generic[State, Event]):
     initial: State
     evolve: Callable[[State, Event], State]
     codec: "Codec[Event]"
-    state_type: type
+    state_type: Any
     version: int = 1
     snapshot_every: int = 0
 

@@ -10,6 +10,9 @@ class Refusal(Exception):
         reason: stable machine reason in kebab-case; part of the public API (problem `type`).
         detail: one or two sentences for a person: what is wrong, what to do.
         extras: further members of the problem document (JSON values).
+
+    Attributes:
+        token: consistency token of what the refusal is based on; set by the gateway, "" elsewhere.
     """
 
     def __init__(self, reason: str, detail: str, **extras: Any) -> None:
@@ -17,6 +20,7 @@ class Refusal(Exception):
         self.reason = reason
         self.detail = detail
         self.extras = extras
+        self.token = ""
 
 
 class BadRequest(Refusal):
@@ -54,6 +58,8 @@ class Invalid(Refusal):
 class Unavailable(Refusal):
     """Cannot be answered now; try again after `retry_after_seconds`."""
 
-    def __init__(self, reason: str, detail: str, *, retry_after_seconds: int = 1, **extras: Any) -> None:
+    def __init__(
+        self, reason: str, detail: str, *, retry_after_seconds: int = 1, **extras: Any
+    ) -> None:
         super().__init__(reason, detail, **extras)
         self.retry_after_seconds = retry_after_seconds

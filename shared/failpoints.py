@@ -20,6 +20,7 @@ POINTS = frozenset(
         "gateway.after-append",
         "gateway.before-commit",
         "gateway.after-commit",
+        "gateway.before-answers",
         # relay, in the order of a round
         "relay.after-read",
         "relay.after-send",
@@ -69,7 +70,9 @@ def _parse(text: str) -> dict[str, _Armed]:
         if name not in POINTS:
             raise ValueError(f"QUNLI_FAILPOINTS names no such point: {name!r}")
         if action not in {"kill", "raise", "stop"} and not action.startswith("sleep:"):
-            raise ValueError(f"QUNLI_FAILPOINTS: unknown action {action!r}; use kill, raise, stop or sleep:SECONDS")
+            raise ValueError(
+                f"QUNLI_FAILPOINTS: unknown action {action!r}; use kill, raise, stop or sleep:SECONDS"
+            )
         armed[name] = _Armed(action, int(hit) if hit else None)
     return armed
 
@@ -86,7 +89,7 @@ async def failpoint(name: str) -> None:
     if point.only_hit is not None and point.hits != point.only_hit:
         return
     if log := os.environ.get("QUNLI_FAILPOINTS_LOG"):
-        with open(log, "a") as file:
+        with open(log, "a") as file:  # noqa: ASYNC230  only in tests
             file.write(f"{name}\n")
     if point.action == "kill":
         os.kill(os.getpid(), signal.SIGKILL)

@@ -8,8 +8,8 @@ from typing import Any, Generic, Protocol, TypeVar
 from shared.decider import Fold
 
 State = TypeVar("State")
-K = TypeVar("K", bound=Hashable, contravariant=True)
-V = TypeVar("V", covariant=True)
+Key = TypeVar("Key", bound=Hashable)
+Value = TypeVar("Value")
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Guard:
     shared: bool = False
 
 
-class Lookup(Protocol[K, V]):
+class Lookup(Protocol[Key, Value]):
     """Reads rows that are no stream (a replica, a unique name), once for all commands of a batch, after the locks."""
 
     name: str
 
-    async def load(self, connection: Any, keys: Collection[Any]) -> Mapping[Any, Any]:
+    async def load(self, connection: Any, keys: Collection[Key]) -> Mapping[Key, Value]:
         """The value of each key that has one. Plain reads only: nothing here may assign a transaction id."""
         ...
 
@@ -122,7 +122,6 @@ class Command:
         guards: further locks.
         lookups: (look-up, key) pairs to be loaded.
         idempotency: the key under which the answer is kept; None for PUT, PATCH and DELETE, which `If-Match` protects.
-        organization: of the caller; goes into the envelope of what is published.
         traceparent: W3C trace context of the request, carried into the records; None if not sampled.
     """
 

@@ -1,0 +1,223 @@
+"""Group commit: commands that arrive together are committed together, and each is answered only after the commit."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import asyncpg
+import structlog
+
+from shared.commands.batch import Batch, CommitUnknown, Outcome
+from shared.commands.cache import HeadCache
+from shared.commands.command import Command, Done
+from shared.commands.groups import names
+from shared.commands.writing import Writing
+from shared.database import ACQUIRE_SECONDS, Pool, database_away, is_away
+from shared.errors import Unavailable
+from shared.failpoints import failpoint
+from shared.observability import metrics
+
+BATCH_COMMANDS = 256
+BATCH_LOCKS = 1_000
+"""A default PostgreSQL has room for some 12,000 locks in all."""
+
+ROUNDS = 20
+"""How often a command is decided anew because somebody who takes no stream locks was faster."""
+
+QUEUE_COMMANDS = 10_000
+"""More waiting commands than this are answered 503 at once."""
+
+log = structlog.get_logger()
+
+
+@dataclass(eq=False)
+class _Waiting:
+    command: Command
+    answer: "asyncio.Future[Done]"
+    rounds: int = 0
+
+
+@dataclass
+class Gateway:
+    """Runs the commands of one service in this process.
+
+    One batch of commands is in its transaction at a time, what arrives meanwhile makes up the next: a lone command
+    commits at once, a crowd shares one commit. A group that met a lock held elsewhere waits for it in a batch of its own,
+    beside the others.
+
+    Args:
+        pool: writes to the service's database.
+        writing: how the service publishes and projects.
+        committed: called after every commit that wrote facts (wakes the relay in the same process).
+    """
+
+    pool: Pool
+    writing: Writing
+    committed: Callable[[], None] = lambda: None
+    cache: HeadCache = field(default_factory=HeadCache)
+    _queue: "deque[_Waiting]" = field(default_factory=deque, init=False)
+    _worker: "asyncio.Task[None] | None" = field(default=None, init=False)
+    _tasks: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
+
+    async def run(self, command: Command) -> Done:
+        """Decide, write and commit one command.
+
+        Raises:
+            Refusal: what the decider says, a conflict over the idempotency key, or Unavailable while the database is away,
+                the command's streams stay locked, or the answer of COMMIT was lost (repeat it with its key).
+        """
+        if len(self._queue) >= QUEUE_COMMANDS:
+            raise Unavailable("overloaded", "Too many requests are waiting. Try again.")
+        waiting = _Waiting(command, asyncio.get_running_loop().create_future())
+        self._queue.append(waiting)
+        self._wake()
+        return await waiting.answer
+
+    async def close(self) -> None:
+        """Finish what is under way."""
+        while self._worker is not None or self._tasks:
+            await asyncio.gather(
+                *filter(None, (self._worker, *self._tasks)), return_exceptions=True
+            )
+
+    def _wake(self) -> None:
+        if self._worker is None:
+            self._worker = asyncio.create_task(self._work())
+
+    async def _work(self) -> None:
+        try:
+            while self._queue:
+                await self._run_batch(self._take(), wait=False)
+        finally:
+            self._worker = None
+            if self._queue:
+                self._wake()
+
+    def _take(self) -> list[_Waiting]:
+        """The oldest waiting commands, as many as fit in one batch."""
+        batch: list[_Waiting] = []
+        locks: set[str] = set()
+        while self._queue and len(batch) < BATCH_COMMANDS:
+            if self._queue[0].answer.done():  # the caller has gone
+                self._queue.popleft()
+                continue
+            wanted = locks | {name for name, _ in names(self._queue[0].command)}
+            if batch and len(wanted) > BATCH_LOCKS:
+                break
+            locks = wanted
+            batch.append(self._queue.popleft())
+        return batch
+
+    async def _run_batch(self, batch: Sequence[_Waiting], *, wait: bool) -> None:
+        if not batch:
+            return
+        await asyncio.sleep(0)
+        metrics.batch_commands(self.writing.service, len(batch))
+        try:
+            outcome = await self._transaction(
+                [waiting.command for waiting in batch], wait=wait
+            )
+        except CommitUnknown as error:
+            log.warning(
+                "gateway.commit-unknown",
+                service=self.writing.service,
+                commands=len(batch),
+                error=repr(error.__cause__),
+            )
+            self._fail(
+                batch,
+                Unavailable(
+                    "outcome-unknown",
+                    "The answer of the database was lost; the request may have been carried out. Repeat it with the same Idempotency-Key.",
+                ),
+            )
+        except asyncpg.LockNotAvailableError:
+            self._fail(
+                batch,
+                Unavailable("busy", "Others are writing to the same thing. Try again."),
+            )
+        except Exception as error:  # noqa: BLE001  whatever it is, every caller is answered
+            await self._failed(batch, error, wait=wait)
+        else:
+            await failpoint("gateway.before-answers")
+            self._settle(batch, outcome)
+
+    async def _transaction(self, commands: Sequence[Command], *, wait: bool) -> Outcome:
+        async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+            return await Batch(self.writing, self.cache, commands, wait=wait).run(
+                connection
+            )
+
+    async def _failed(
+        self, batch: Sequence[_Waiting], error: Exception, *, wait: bool
+    ) -> None:
+        """Nothing is written. If one command is to blame, the others must not suffer: run them one by one."""
+        if is_away(error):
+            self._fail(batch, database_away(error))
+        elif len(batch) == 1:
+            log.error(
+                "gateway.command-failed", service=self.writing.service, exc_info=error
+            )
+            self._fail(batch, error)
+        else:
+            log.warning(
+                "gateway.batch-failed",
+                service=self.writing.service,
+                commands=len(batch),
+                error=repr(error),
+            )
+            for waiting in batch:
+                await self._run_batch([waiting], wait=wait)
+
+    def _settle(self, batch: Sequence[_Waiting], outcome: Outcome) -> None:
+        for number, done in outcome.done.items():
+            _answer(batch[number].answer, done)
+            metrics.command(
+                self.writing.service, "repeated" if done.repeated else "done"
+            )
+        for number, refusal in outcome.refused.items():
+            _refuse(batch[number].answer, refusal)
+            metrics.command(self.writing.service, "refused")
+        if outcome.done:
+            self.committed()
+        self._again([batch[number] for number in outcome.again])
+        for group in outcome.elsewhere:
+            self._start_waiting([batch[number] for number in group])
+
+    def _again(self, batch: Sequence[_Waiting]) -> None:
+        for waiting in reversed(batch):
+            waiting.rounds += 1
+            if waiting.rounds > ROUNDS:
+                self._fail(
+                    [waiting],
+                    Unavailable(
+                        "busy", "Others are writing to the same thing. Try again."
+                    ),
+                )
+            else:
+                self._queue.appendleft(waiting)
+        if batch:
+            metrics.command(self.writing.service, "conflict", len(batch))
+            self._wake()
+
+    def _start_waiting(self, batch: Sequence[_Waiting]) -> None:
+        task = asyncio.create_task(self._run_batch(batch, wait=True))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+    def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
+        for waiting in batch:
+            _refuse(waiting.answer, error)
+            metrics.command(self.writing.service, "failed")
+
+
+def _answer(future: "asyncio.Future[Any]", done: Done) -> None:
+    if not future.done():
+        future.set_result(done)
+
+
+def _refuse(future: "asyncio.Future[Any]", error: Exception) -> None:
+    if not future.done():
+        future.set_exception(error)

@@ -1,0 +1,70 @@
+"""Which commands of a batch stand or fall together, and which locks they need."""
+
+import hashlib
+from collections.abc import Iterable, Sequence
+from functools import lru_cache
+
+from shared.commands.command import Command
+
+
+@lru_cache(maxsize=65536)
+def lock_number(name: str) -> int:
+    """The 64-bit advisory lock of a name. Two names that share one by chance only wait for each other."""
+    return int.from_bytes(
+        hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True
+    )
+
+
+def key_name(command: Command) -> str | None:
+    """The name of the lock on the command's idempotency key."""
+    key = command.idempotency
+    return None if key is None else f"key:{key.caller}:{key.key}"
+
+
+def names(command: Command) -> Iterable[tuple[str, bool]]:
+    """Everything the command locks: (name, shared)."""
+    for stream in command.writes:
+        yield f"stream:{stream.id}", False
+    for stream in command.reads:
+        yield f"stream:{stream.id}", True
+    for guard in command.guards:
+        yield f"guard:{guard.name}", guard.shared
+    if (key := key_name(command)) is not None:
+        yield key, False
+
+
+def groups_of_conflict(commands: Sequence[Command]) -> list[int]:
+    """For each command the number of its group: commands that share a stream, a key or a guard, directly or through others.
+
+    A name that is held shared by all does not join them.
+    """
+    parent = list(range(len(commands)))
+
+    def root(number: int) -> int:
+        while parent[number] != number:
+            parent[number] = parent[parent[number]]
+            number = parent[number]
+        return number
+
+    holders: dict[str, list[int]] = {}
+    exclusive: set[str] = set()
+    for number, command in enumerate(commands):
+        for name, shared in names(command):
+            holders.setdefault(name, []).append(number)
+            if not shared:
+                exclusive.add(name)
+    for name in exclusive:
+        first, *others = holders[name]
+        for other in others:
+            parent[root(other)] = root(first)
+    return [root(number) for number in range(len(commands))]
+
+
+def locks_of(commands: Iterable[Command]) -> dict[int, bool]:
+    """The locks of these commands, number -> shared; exclusive wins where both are wanted."""
+    wanted: dict[int, bool] = {}
+    for command in commands:
+        for name, shared in names(command):
+            number = lock_number(name)
+            wanted[number] = wanted.get(number, True) and shared
+    return wanted

@@ -1,0 +1,90 @@
+"""The two ways into a service's database: an asyncpg pool that writes, a SQLAlchemy engine that only reads."""
+
+from datetime import UTC, datetime
+from typing import TypeAlias
+
+import asyncpg
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+
+from shared.errors import Unavailable
+
+Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
+
+ACQUIRE_SECONDS = 2.0
+"""How long a request waits for a connection before it is answered 503."""
+
+STATEMENT_SECONDS = 10
+
+_SETTINGS = {
+    "application_name": "qunli",
+    # A transaction that has written and then sleeps would hold back every relay of the cluster.
+    "idle_in_transaction_session_timeout": "10s",
+    "statement_timeout": f"{STATEMENT_SECONDS}s",
+    "timezone": "UTC",
+    "jit": "off",
+}
+
+
+async def open_writer(dsn: str, *, name: str, size: int) -> Pool:
+    """A pool of at most `size` connections that may write."""
+    return await asyncpg.create_pool(
+        dsn,
+        min_size=0,
+        max_size=size,
+        timeout=5,
+        command_timeout=STATEMENT_SECONDS + 5,
+        max_inactive_connection_lifetime=60,
+        server_settings=_SETTINGS | {"application_name": name},
+    )
+
+
+def open_reader(dsn: str, *, name: str, size: int) -> AsyncEngine:
+    """An engine of at most `size` connections whose every transaction the server holds to be read-only."""
+    url = make_url(dsn).set(drivername="postgresql+asyncpg")
+    return create_async_engine(
+        url,
+        pool_size=size,
+        max_overflow=0,
+        pool_timeout=ACQUIRE_SECONDS,
+        pool_recycle=600,
+        isolation_level="AUTOCOMMIT",
+        connect_args={
+            "timeout": 5,
+            "command_timeout": STATEMENT_SECONDS + 5,
+            "server_settings": _SETTINGS
+            | {"application_name": name, "default_transaction_read_only": "on"},
+        },
+    )
+
+
+def is_away(error: BaseException) -> bool:
+    """Whether this says that the database cannot be reached (rather than that it refuses what was asked)."""
+    return isinstance(
+        error,
+        (
+            OSError,
+            TimeoutError,
+            asyncpg.PostgresConnectionError,
+            asyncpg.CannotConnectNowError,
+            asyncpg.AdminShutdownError,
+            asyncpg.CrashShutdownError,
+            asyncpg.TooManyConnectionsError,
+            asyncpg.InterfaceError,
+        ),
+    )
+
+
+def database_away(cause: BaseException | None = None) -> Unavailable:
+    """The answer to a request that needs the database while it is away."""
+    error = Unavailable(
+        "database-unavailable",
+        "The database cannot be reached. Try again.",
+        retry_after_seconds=1,
+    )
+    error.__cause__ = cause
+    return error
+
+
+def utc_now() -> datetime:
+    return datetime.now(UTC)

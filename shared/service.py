@@ -1,0 +1,161 @@
+"""How a service is put together: what it declares of itself, and what it gets to work with."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Generic, TypeVar
+
+import asyncpg
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from shared import migrate
+from shared.commands.gateway import Gateway
+from shared.commands.recorded import Recorded
+from shared.commands.writing import Project, Publish, Writing
+from shared.database import ACQUIRE_SECONDS, Pool, is_away, open_reader, open_writer
+from shared.lifecycle import Run
+from shared.messaging.facts import Projection
+from shared.messaging.progress import Progress
+from shared.settings import Settings
+
+S = TypeVar("S")
+
+
+def topic_of(service: str) -> str:
+    """The topic of a service's facts."""
+    return f"{service}.events"
+
+
+def publishes_nothing(_: Recorded) -> None:
+    return None
+
+
+async def projects_nothing(
+    _connection: asyncpg.Connection, _facts: Sequence[Recorded]
+) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class Kernel:
+    """What the use cases of a service work with.
+
+    Attributes:
+        writer: connections that write.
+        reader: connections that only read.
+        gateway: runs commands.
+        passed: waits until this service has folded what a consistency token names.
+    """
+
+    definition: "Definition[Any]"
+    settings: Settings
+    writer: Pool
+    reader: AsyncEngine
+    gateway: Gateway
+    passed: Progress
+
+    async def ready(self) -> list[str]:
+        """Why requests cannot be served now; empty if they can."""
+        try:
+            async with self.writer.acquire(timeout=ACQUIRE_SECONDS) as connection:
+                missing = await migrate.pending(connection, *self.definition.migrations)
+        except Exception as error:
+            if not is_away(error):
+                raise
+            return ["the database cannot be reached"]
+        return [f"migration {name} is not applied" for name in missing]
+
+
+@dataclass(frozen=True)
+class Definition(Generic[S]):
+    """A service, declared.
+
+    Attributes:
+        name: also the first part of its topic and of its message types.
+        title, description: for people; shown on its API pages.
+        folder: where its code, `migrations/` and `contracts/` are.
+        open: makes the object that holds its use cases.
+        routers: makes its HTTP routes.
+        publish, project: see `shared.commands.writing.Writing`.
+        projection: makes what it folds of the log, given its settings; None if it listens to nothing.
+        upkeep: further long-running tasks of the role `consume`, by name, given the pool.
+    """
+
+    name: str
+    title: str
+    description: str
+    folder: Path
+    open: Callable[[Kernel], S]
+    routers: Callable[[], Sequence[Any]]
+    publish: Publish = publishes_nothing
+    project: Project = projects_nothing
+    projection: Callable[[Settings], Projection] | None = None
+    upkeep: Mapping[str, Callable[[Pool], Run]] = field(default_factory=dict)
+
+    @property
+    def topic(self) -> str:
+        return topic_of(self.name)
+
+    @property
+    def migrations(self) -> tuple[Path, Path]:
+        return migrate.KERNEL, self.folder / "migrations"
+
+    async def migrate(self, settings: Settings) -> list[str]:
+        """Bring the service's database up to date; returns the files applied."""
+        return await migrate.migrate(
+            settings.database_url.get_secret_value(), *self.migrations
+        )
+
+
+@asynccontextmanager
+async def open_kernel(
+    definition: Definition[Any],
+    settings: Settings,
+    *,
+    committed: Callable[[], None] = lambda: None,
+) -> AsyncIterator[Kernel]:
+    """Connect a service's use cases; everything is closed again on leaving.
+
+    Args:
+        committed: called after every commit of a command (wakes a relay in the same process).
+    """
+    async with AsyncExitStack() as stack:
+        url, name = settings.database_url.get_secret_value(), f"qunli {definition.name}"
+        writer = await open_writer(url, name=name, size=settings.writer_connections)
+        stack.push_async_callback(_close_pool, writer)
+        reader = open_reader(
+            url, name=f"{name} reader", size=settings.reader_connections
+        )
+        stack.push_async_callback(reader.dispose)
+        writing = Writing(
+            definition.name,
+            definition.topic,
+            settings.partitions,
+            definition.publish,
+            definition.project,
+        )
+        gateway = Gateway(writer, writing, committed)
+        stack.push_async_callback(gateway.close)
+        projection = definition.projection(settings) if definition.projection else None
+        topics = (
+            {topic.removesuffix(".events"): topic for topic in projection.topics}
+            if projection
+            else {}
+        )
+        passed = Progress(
+            writer,
+            projection.consumer if projection else definition.name,
+            topics,
+            settings.partitions,
+        )
+        yield Kernel(definition, settings, writer, reader, gateway, passed)
+
+
+async def _close_pool(pool: Pool) -> None:
+    """Give connections back their time to finish, but not for ever."""
+    try:
+        await asyncio.wait_for(pool.close(), 3)
+    except TimeoutError:
+        pool.terminate()
