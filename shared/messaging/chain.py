@@ -1,0 +1,108 @@
+"""Tells which records of a partition are new, which are repeats, and where facts are missing between them."""
+
+from collections.abc import Mapping, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from shared.messaging.facts import InboundFact
+from shared.messaging.log import Record
+from shared.position import START, Position
+
+
+class Halt(NamedTuple):
+    """A topic that cannot be read on.
+
+    Attributes:
+        offset: of the record that does not fit.
+        reason: a sentence for the operator.
+    """
+
+    offset: int
+    reason: str
+
+
+class Chain(msgspec.Struct):
+    """How far one topic of a lane is read, and the rule by which it may go on.
+
+    Attributes:
+        next_offset: records below it were read.
+        position: of the last fact read, applied or parked.
+        accepted_epoch: the highest epoch that an operator accepted after `position.epoch`.
+        strangers: records met that no relay wrote; facts have a position, so these are none.
+    """
+
+    next_offset: int = 0
+    position: Position = START
+    accepted_epoch: int = 0
+    strangers: int = 0
+
+    def read(self, records: Sequence[Record], types: Mapping[bytes, str]) -> tuple[list[InboundFact], Halt | None]:
+        """Go on over `records` of one partition: return the new facts of these types and what stopped the reading, if
+        anything did. The chain then stands before the record that does not fit.
+
+        Args:
+            types: the wanted CloudEvents types, by their bytes on the wire.
+        """
+        facts: list[InboundFact] = []
+        halt = None
+        last = str(self.position).encode()
+        epoch = b"%d-" % self.position.epoch
+        for record in records:
+            if record.offset < self.next_offset:
+                continue
+            headers = dict(record.headers)
+            position = headers.get("ce_position", b"")
+            # Nearly every record follows the one before; only the others are worth parsing.
+            if headers.get("ce_previous") != last or not position.startswith(epoch):
+                verdict = self._judge(Position.parse(last), position, headers.get("ce_previous", b""))
+                if verdict is not True:
+                    if isinstance(verdict, str):
+                        halt = Halt(record.offset, f"{record.topic}, partition {record.partition}: {verdict}")
+                        break
+                    self.next_offset = record.offset + 1
+                    continue
+                epoch = position[: position.index(b"-") + 1]
+            self.next_offset = record.offset + 1
+            last = position
+            kind = types.get(headers.get("ce_type", b""))
+            if kind is not None:
+                trace = headers.get("traceparent")
+                facts.append(
+                    InboundFact(
+                        record.topic,
+                        record.partition,
+                        record.offset,
+                        (record.key or b"").decode(errors="replace"),
+                        kind,
+                        headers.get("ce_id", b"").decode(errors="replace"),
+                        position.decode(),
+                        trace.decode() if trace else None,
+                        record.value or b"",
+                    )
+                )
+        self.position = Position.parse(last)
+        return facts, halt
+
+    def _judge(self, last: Position, position_text: bytes, previous_text: bytes) -> bool | str:
+        """True: a new fact; False: to be passed over; a sentence: facts are missing, or the epoch has risen."""
+        try:
+            position, previous = Position.parse(position_text), Position.parse(previous_text)
+        except ValueError:
+            self.strangers += 1
+            return False
+        if position <= last:
+            return False
+        if last == START or position.epoch == last.epoch:
+            if previous == last:
+                return True
+            return f"the facts after {last} up to {previous} are missing before {position}."
+        if position.epoch > self.accepted_epoch:
+            return (
+                f"epoch {position.epoch} follows epoch {last.epoch} (last fact {last}, first of the new epoch {position}"
+                f" after {previous}): the writer's database was restored. Rebuild, or accept the epoch."
+            )
+        # Facts of the lower epoch after `previous` are void; those that were read are applied and accepted.
+        if previous <= last:
+            return True
+        return f"the facts after {last} up to {previous} are missing before {position}."
