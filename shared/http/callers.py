@@ -1,0 +1,118 @@
+"""Who calls: the dependencies by which a route says whom it serves."""
+
+from dataclasses import dataclass
+from typing import Annotated, Any, cast
+from urllib.parse import quote, unquote
+
+from fastapi import Depends
+from fastapi.security.base import SecurityBase
+from fastapi.openapi.models import HTTPBearer as BearerScheme
+from starlette.requests import Request
+
+from shared.errors import BadRequest, Forbidden
+from shared.http.parameters import Documented, header_parameter
+from shared.http.request import received
+from shared.http.tokens import Identity, Tokens, is_name
+
+IMPORT = "import"
+"""The scope of callers that act for persons and may state when something happened."""
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Who sent a request.
+
+    Attributes:
+        organization: its tenant.
+        subject: person id or machine id.
+        person: for whom it acts; None for a machine that acts for nobody.
+        scopes: of its token.
+        importing: an import acts for `person`, by the header `Acting-Person`.
+    """
+
+    organization: str
+    subject: str
+    person: str | None
+    scopes: frozenset[str]
+    importing: bool = False
+
+    @property
+    def key(self) -> str:
+        """Owner of idempotency keys: different for different callers, whatever characters their ids hold."""
+        parts = [self.organization, self.subject]
+        if self.importing and self.person is not None:
+            parts.append(self.person)
+        return "/".join(_escaped(part) for part in parts)
+
+
+@dataclass(frozen=True)
+class Person(Caller):
+    """A caller that is a person, or acts for one."""
+
+    person: str
+
+
+class _Authentication(SecurityBase):
+    """Dependency that answers the caller; in OpenAPI, the security scheme `bearer` and who may call."""
+
+    def __init__(self, *, person: bool = False, scope: str | None = None) -> None:
+        self.model = BearerScheme(bearerFormat="JWT", description="A token of the configured issuer (RFC 9068).")
+        self.scheme_name = "bearer"
+        self.documented = Documented(
+            parameters=(header_parameter("Acting-Person", "With scope `import`: the person to act for."),)
+        )
+        self._person = person
+        self._scope = scope
+
+    async def __call__(self, request: Request) -> Caller:
+        caller = await authenticate(request)
+        if self._scope is not None and self._scope not in caller.scopes:
+            raise Forbidden("scope-missing", f"The token lacks the scope `{self._scope}`.", scope=self._scope)
+        if self._person and caller.person is None:
+            raise Forbidden(
+                "person-required",
+                "Only a person can do this; a machine with scope `import` names one in the header Acting-Person.",
+            )
+        return caller
+
+
+AnyCaller = Annotated[Caller, Depends(_Authentication())]
+PersonCaller = Annotated[Person, Depends(_Authentication(person=True))]
+
+
+def require_scope(scope: str) -> Any:
+    """Dependency for `Annotated[Caller, require_scope("rules:write")]`; 403 `scope-missing` without it."""
+    return Depends(_Authentication(scope=scope))
+
+
+async def authenticate(request: Request) -> Caller:
+    """The caller of this request.
+
+    Raises:
+        Unauthenticated: no valid token.
+        Forbidden: `Acting-Person` without the scope for it.
+        BadRequest: `Acting-Person` is no person id.
+    """
+    tokens = cast(Tokens, request.scope["app"].state.tokens)
+    got = received(request)
+    identity = await tokens.identity(got.headers.get(b"authorization"))
+    acting = got.headers.get(b"acting-person")
+    if acting is not None:
+        return _acting(identity, acting)
+    if identity.machine:
+        return Caller(identity.organization, identity.subject, None, identity.scopes)
+    return Person(identity.organization, identity.subject, identity.subject, identity.scopes)
+
+
+def _acting(identity: Identity, header: bytes) -> Caller:
+    if IMPORT not in identity.scopes:
+        raise Forbidden("acting-person-not-allowed", "Only a token with the scope `import` acts for a person.")
+    # Header values are visible ASCII; other characters of an id come percent-encoded.
+    person = unquote(header.decode("latin-1"), errors="surrogateescape")
+    if not header.isascii() or not is_name(person):
+        raise BadRequest("acting-person-malformed", "Acting-Person is a person id, percent-encoded where not ASCII.")
+    return Person(identity.organization, identity.subject, person, identity.scopes, importing=True)
+
+
+def _escaped(part: str) -> str:
+    return quote(part, safe="") if "/" in part or "%" in part else part

@@ -1,0 +1,121 @@
+"""What a service publishes about itself: OpenAPI with every refusal, readable pages without a network, message schemas."""
+
+import importlib.util
+from collections.abc import Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import Any
+
+from fastapi import APIRouter, Response
+from fastapi.dependencies.models import Dependant
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.routing import APIRoute
+from starlette.requests import Request
+from starlette.responses import FileResponse, HTMLResponse
+from starlette.routing import BaseRoute
+
+from shared.errors import NotFound
+from shared.http.parameters import Documented
+from shared.http.problems import Problem, problems
+
+_ASSETS = {
+    "swagger-ui-bundle.js": "text/javascript",
+    "swagger-ui.css": "text/css",
+    "favicon.png": "image/png",
+}
+
+
+def complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str, Any]:
+    """Add to FastAPI's OpenAPI document what our edge and dependencies do: headers they read, problems they answer."""
+    schemas = document.setdefault("components", {}).setdefault("schemas", {})
+    for unused in ("HTTPValidationError", "ValidationError"):
+        schemas.pop(unused, None)
+    problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
+    schemas.update(problem.pop("$defs"), Problem=problem)
+    for route in routes:
+        if isinstance(route, APIRoute) and route.include_in_schema:
+            for method in route.methods or ():
+                _complete(document["paths"][route.path_format][method.lower()], list(_documented(route.dependant)))
+    return document
+
+
+def _complete(operation: dict[str, Any], dependencies: Sequence[Documented]) -> None:
+    parameters = operation.setdefault("parameters", [])
+    known = {(parameter["in"], parameter["name"].lower()) for parameter in parameters}
+    statuses = {500, 503}
+    if "security" in operation:
+        statuses |= {400, 401, 403}
+    if parameters:
+        statuses |= {400, 422}
+    if "requestBody" in operation:
+        statuses |= {400, 413, 415, 422}
+    for dependency in dependencies:
+        statuses |= set(dependency.statuses)
+        for parameter in dependency.parameters:
+            if ("header", parameter["name"].lower()) not in known:
+                known.add(("header", parameter["name"].lower()))
+                parameters.append(parameter)
+    if not parameters:
+        del operation["parameters"]
+    responses = operation["responses"]
+    if "422" in responses and "application/json" in responses["422"].get("content", {}):
+        del responses["422"]  # FastAPI's own shape, which is never answered
+    for status, response in problems(*sorted(statuses)).items():
+        responses.setdefault(str(status), response)
+    operation["responses"] = dict(sorted(responses.items()))
+
+
+def _documented(dependant: Dependant) -> Iterator[Documented]:
+    for dependency in dependant.dependencies:
+        documented = getattr(dependency.call, "documented", None)
+        if documented is not None:
+            yield documented
+        yield from _documented(dependency)
+
+
+def schemas_router(folder: Path | None) -> APIRouter:
+    """Serves the JSON Schemas of a folder, e.g. `/schemas/membership.member-joined.v1.schema.json`."""
+    router = APIRouter(tags=["contracts"])
+    files = {} if folder is None else {path.name: path.read_bytes() for path in folder.glob("*.schema.json")}
+
+    @router.get(
+        "/schemas/{file}",
+        operation_id="getMessageSchema",
+        summary="JSON Schema of a published message",
+        response_class=Response,
+        responses={200: {"content": {"application/schema+json": {"schema": {"type": "object"}}}}, **problems(404)},
+    )
+    async def schema(file: str) -> Response:
+        """The `ce_dataschema` of a record leads here."""
+        if file not in files:
+            raise NotFound("schema-not-found", f"Schemas of this service: {', '.join(sorted(files)) or 'none'}.")
+        return Response(files[file], media_type="application/schema+json")
+
+    return router
+
+
+def docs_router(title: str) -> APIRouter:
+    """`/docs`: the API to read and try, without a network."""
+    router = APIRouter(include_in_schema=False)
+    # Only the files of the package are used: importing it does nothing for us.
+    spec = importlib.util.find_spec("fastapi_offline")
+    assert spec is not None and spec.origin is not None
+    assets = Path(spec.origin).parent / "static"
+
+    @router.get("/docs")
+    async def docs(request: Request) -> HTMLResponse:
+        root = request.scope.get("root_path", "")
+        return get_swagger_ui_html(
+            openapi_url=f"{root}/openapi.json",
+            title=title,
+            swagger_js_url=f"{root}/docs/swagger-ui-bundle.js",
+            swagger_css_url=f"{root}/docs/swagger-ui.css",
+            swagger_favicon_url=f"{root}/docs/favicon.png",
+        )
+
+    @router.get("/docs/{asset}")
+    async def asset(asset: str) -> FileResponse:
+        if asset not in _ASSETS:
+            raise NotFound("no-such-path", "There is nothing at this path.")
+        return FileResponse(assets / asset, media_type=_ASSETS[asset], headers={"cache-control": "max-age=86400"})
+
+    return router

@@ -1,0 +1,35 @@
+"""What the edge has already read of a request, for the dependencies of the routes."""
+
+from typing import Any, Final
+
+from starlette.requests import HTTPConnection
+
+KEY: Final = "qunli.request"
+
+
+class Received:
+    """One request as the edge read it.
+
+    Attributes:
+        id: the request id, answered as `X-Request-Id`.
+        headers: name in lower case -> value; a header that may be given once was given once.
+        body: as sent, at most the body limit.
+    """
+
+    __slots__ = ("body", "headers", "id")
+
+    def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"") -> None:
+        self.id = id
+        self.headers = headers
+        self.body = body
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header (name in lower case), or None."""
+        value = self.headers.get(name)
+        return None if value is None else value.decode("latin-1")
+
+
+def received(request: HTTPConnection) -> Received:
+    """What the edge read of this request."""
+    found: Any = request.scope[KEY]
+    return found  # type: ignore[no-any-return]
