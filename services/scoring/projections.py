@@ -1,0 +1,79 @@
+"""Fold the log into journal, entries, counts, standings and boards, in the transaction of the lane."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from services.scoring.boards import Layout, hold_layout
+from services.scoring.fold import LaneFold, LaneMemory
+from services.scoring.inbound import TYPES, Message, read
+from services.scoring.recall import new_memories, recall
+from services.scoring.ruleset import Rulesets
+from services.scoring.writing import write
+from shared.messaging.facts import LaneFacts
+
+TOPICS = ("membership.events", "content.events", "campaigns.events", "scoring.events")
+
+
+class ScoringProjection:
+    """The one consumer of scoring (`shared.messaging.facts.Projection`).
+
+    Args:
+        rulesets: what acts are worth.
+        persons_in_memory, counts_in_memory: bounds per lane; who was touched longest ago is forgotten first.
+    """
+
+    consumer = "scoring"
+    topics: Sequence[str] = TOPICS
+    types = TYPES
+
+    def __init__(
+        self, rulesets: Rulesets | None = None, *, persons_in_memory: int = 10_000, counts_in_memory: int = 50_000
+    ) -> None:
+        self._rulesets = rulesets or Rulesets()
+        self._persons_in_memory = persons_in_memory
+        self._counts_in_memory = counts_in_memory
+        self._layout = Layout()
+
+    async def apply(self, connection: Any, lanes: Sequence[LaneFacts]) -> None:
+        """Fold the facts of these lanes and write the result; see `Projection.apply`.
+
+        A memory is changed in place, so after a failure it must not be given again.
+        """
+        await hold_layout(connection)
+        batches = [(lane, [read(fact) for fact in lane.facts]) for lane in lanes if lane.facts]
+        memories = await self._memories(connection, [lane for lane, _ in batches])
+        messages: list[tuple[LaneMemory, list[Message]]] = [
+            (memories[lane.lane], [message for _, message in read_facts]) for lane, read_facts in batches
+        ]
+        await recall(connection, messages)
+        await self._layout.learn(
+            connection,
+            {
+                number
+                for memory, wanted in messages
+                for community in {message.community for message in wanted} & memory.communities.keys()
+                if (number := memory.communities[community].number) is not None
+            },
+        )
+        folds = []
+        for lane, read_facts in batches:
+            fold = LaneFold(memories[lane.lane], self._rulesets)
+            for fact, (kind, message) in zip(lane.facts, read_facts, strict=True):
+                fold.add(fact, kind, message)
+            fold.finish()
+            folds.append(fold)
+        await write(connection, folds, self._layout)
+        for lane, _ in batches:
+            lane.memory = memories[lane.lane]
+        for fold in folds:
+            fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
+
+    async def _memories(self, connection: Any, lanes: Sequence[LaneFacts]) -> dict[int, LaneMemory]:
+        """The memory of each lane, taken from it: it comes back only if all goes well."""
+        memories: dict[int, LaneMemory] = {}
+        for lane in lanes:
+            if lane.memory is not None:
+                memories[lane.lane], lane.memory = lane.memory, None
+        if cold := [lane.lane for lane in lanes if lane.lane not in memories]:
+            memories.update(await new_memories(connection, cold))
+        return memories

@@ -1,0 +1,145 @@
+"""Fold one person's facts: what each act changes, given what stood before, and nothing else."""
+
+from enum import IntEnum
+from typing import NamedTuple
+
+from services.scoring.rankkey import rank_key
+from services.scoring.ruleset import Act, Ruleset
+
+CountKey = tuple[int, Act, int]
+"""(day, act, version of the ruleset). A day is the number of days since 1970-01-01."""
+
+
+class Reason(IntEnum):
+    """Why less was given than wanted. The numbers are stored."""
+
+    DAILY_CAP = 1
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class Effect(NamedTuple):
+    """What one fact changed, as wanted by the rule and as given; negative for what is taken back."""
+
+    act: Act
+    points_wanted: int
+    points_given: int
+    weight_wanted: int
+    weight_given: int
+    reason: Reason | None
+
+
+class Count(NamedTuple):
+    """Acts of one kind and day that stand, and their share of the day score."""
+
+    standing_acts: int
+    score: int
+
+
+class NeverDone(Exception):
+    """An act is taken back that was never counted."""
+
+
+class Community:
+    """A community as scoring knows it; `number` is None until it has a row."""
+
+    __slots__ = ("half_life_days", "id", "number", "organization", "zone")
+
+    def __init__(
+        self, id: str, organization: str, zone: str, *, number: int | None = None, half_life_days: int = 7
+    ) -> None:
+        self.id = id
+        self.organization = organization
+        self.zone = zone
+        self.number = number
+        self.half_life_days = half_life_days
+
+
+class Place(NamedTuple):
+    """Where a standing is on the boards: None on a board where it is not."""
+
+    activity: int | None
+    points: int | None
+
+
+class Standing:
+    """A person in a community.
+
+    Attributes:
+        counts: acts that stand, per day, act and ruleset version.
+        day_scores: per day, the sum of the weights given.
+        points: earned in this community.
+        key: rank key of `day_scores`, as of the last `rekey`.
+        active: whether an active member.
+    """
+
+    __slots__ = ("active", "community", "counts", "day_scores", "key", "points")
+
+    def __init__(self, community: Community, *, key: int | None = None, points: int = 0, active: bool = False) -> None:
+        self.community = community
+        self.counts: dict[CountKey, Count] = {}
+        self.day_scores: dict[int, int] = {}
+        self.key = key
+        self.points = points
+        self.active = active
+
+    def restore(self, key: CountKey, count: Count) -> None:
+        """Take over a count as it was stored."""
+        self.counts[key] = count
+        self.day_scores[key[0]] = self.day_scores.get(key[0], 0) + count.score
+
+    def count(self, day: int, act: Act, ruleset: Ruleset, step: int) -> Effect:
+        """Let one more act of that day stand (`step` 1) or one less (-1).
+
+        Which of the acts is taken back does not matter: the effect is the difference of `min(n, cap)`.
+
+        Raises:
+            NeverDone: none stands that could be taken back.
+        """
+        rule = ruleset.rules[act]
+        key = (day, act, ruleset.version)
+        standing_acts = self.counts[key].standing_acts if key in self.counts else 0
+        after = standing_acts + step
+        if after < 0:
+            raise NeverDone
+        kept = rule.effective(after) - rule.effective(standing_acts)
+        weight_given, points_given = rule.weight * kept, rule.points * kept
+        self.counts[key] = Count(after, rule.weight * rule.effective(after))
+        self.day_scores[day] = self.day_scores.get(day, 0) + weight_given
+        self.points += points_given
+        reason = None if kept == step else Reason.DAILY_CAP
+        return Effect(act, rule.points * step, points_given, rule.weight * step, weight_given, reason)
+
+    def rekey(self) -> None:
+        """Bring the rank key up to date with the day scores."""
+        self.key = rank_key(self.day_scores, self.community.half_life_days)
+
+    @property
+    def place(self) -> Place:
+        return Place(self.key, self.points or None) if self.active else Place(None, None)
+
+
+class Scorecard:
+    """A person in one organization; `number` is None until there is a row."""
+
+    __slots__ = ("number", "organization", "person", "standings")
+
+    def __init__(self, organization: str, person: str, *, number: int | None = None) -> None:
+        self.organization = organization
+        self.person = person
+        self.number = number
+        self.standings: dict[str, Standing] = {}
+
+    def standing_in(self, community: Community) -> Standing:
+        """The standing in that community; a new, inactive one if there is none."""
+        standing = self.standings.get(community.id)
+        if standing is None:
+            standing = self.standings[community.id] = Standing(community)
+        return standing
+
+    @property
+    def rows(self) -> int:
+        """How many counts it holds, over all communities."""
+        return sum(len(standing.counts) for standing in self.standings.values())
