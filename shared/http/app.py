@@ -14,6 +14,7 @@ from shared.http import health
 from shared.http.documents import complete, docs_router, schemas_router
 from shared.http.edge import Edge
 from shared.http.jwks import Keys
+from shared.http.parameters import Documented, documents
 from shared.http.settings import HttpSettings
 from shared.http.tokens import Tokens
 
@@ -91,6 +92,7 @@ def create_app(
     return app
 
 
+@documents(Documented())
 async def get_service(request: Request) -> Any:
     """The service, for `Annotated[Membership, Depends(get_service)]`."""
     return request.scope["app"].state.service

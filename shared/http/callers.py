@@ -5,8 +5,6 @@ from typing import Annotated, Any, cast
 from urllib.parse import quote, unquote
 
 from fastapi import Depends
-from fastapi.security.base import SecurityBase
-from fastapi.openapi.models import HTTPBearer as BearerScheme
 from starlette.requests import Request
 
 from shared.errors import BadRequest, Forbidden
@@ -52,15 +50,14 @@ class Person(Caller):
     person: str
 
 
-class _Authentication(SecurityBase):
-    """Dependency that answers the caller; in OpenAPI, the security scheme `bearer` and who may call."""
+_PARAMETERS = (header_parameter("Acting-Person", "With scope `import`: the person to act for, percent-encoded."),)
+
+
+class _Authentication:
+    """Edge dependency that answers the caller, if it may call."""
 
     def __init__(self, *, person: bool = False, scope: str | None = None) -> None:
-        self.model = BearerScheme(bearerFormat="JWT", description="A token of the configured issuer (RFC 9068).")
-        self.scheme_name = "bearer"
-        self.documented = Documented(
-            parameters=(header_parameter("Acting-Person", "With scope `import`: the person to act for."),)
-        )
+        self.documented = Documented(parameters=_PARAMETERS, statuses=(400, 401, 403), secured=True)
         self._person = person
         self._scope = scope
 

@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 from fastapi import APIRouter, Response
-from fastapi.dependencies.models import Dependant
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
 from starlette.requests import Request
@@ -16,11 +15,19 @@ from starlette.routing import BaseRoute
 from shared.errors import NotFound
 from shared.http.parameters import Documented
 from shared.http.problems import Problem, problems
+from shared.http.routes import EdgeRoute
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
     "swagger-ui.css": "text/css",
     "favicon.png": "image/png",
+}
+
+_BEARER = {
+    "type": "http",
+    "scheme": "bearer",
+    "bearerFormat": "JWT",
+    "description": "A token of the configured issuer (RFC 9068): `sub` and `org`; machines have scopes.",
 }
 
 
@@ -31,10 +38,12 @@ def complete(document: dict[str, Any], routes: Iterable[BaseRoute]) -> dict[str,
         schemas.pop(unused, None)
     problem = Problem.model_json_schema(ref_template="#/components/schemas/{model}")
     schemas.update(problem.pop("$defs"), Problem=problem)
+    document["components"]["securitySchemes"] = {"bearer": _BEARER}
     for route in routes:
         if isinstance(route, APIRoute) and route.include_in_schema:
             for method in route.methods or ():
-                _complete(document["paths"][route.path_format][method.lower()], list(_documented(route.dependant)))
+                operation = document["paths"][route.path_format][method.lower()]
+                _complete(operation, list(_documented(route)))
     return document
 
 
@@ -42,7 +51,8 @@ def _complete(operation: dict[str, Any], dependencies: Sequence[Documented]) -> 
     parameters = operation.setdefault("parameters", [])
     known = {(parameter["in"], parameter["name"].lower()) for parameter in parameters}
     statuses = {500, 503}
-    if "security" in operation:
+    if any(dependency.secured for dependency in dependencies):
+        operation["security"] = [{"bearer": []}]
         statuses |= {400, 401, 403}
     if parameters:
         statuses |= {400, 422}
@@ -64,12 +74,11 @@ def _complete(operation: dict[str, Any], dependencies: Sequence[Documented]) -> 
     operation["responses"] = dict(sorted(responses.items()))
 
 
-def _documented(dependant: Dependant) -> Iterator[Documented]:
-    for dependency in dependant.dependencies:
-        documented = getattr(dependency.call, "documented", None)
-        if documented is not None:
+def _documented(route: APIRoute) -> Iterator[Documented]:
+    asks = route.asks.values() if isinstance(route, EdgeRoute) else ()
+    for call in (*asks, *(dependency.call for dependency in route.dependant.dependencies)):
+        if isinstance(documented := getattr(call, "documented", None), Documented):
             yield documented
-        yield from _documented(dependency)
 
 
 def schemas_router(folder: Path | None) -> APIRouter:

@@ -16,10 +16,12 @@ class Documented:
     Attributes:
         parameters: OpenAPI parameter objects.
         statuses: of the refusals it may raise.
+        secured: it needs a token.
     """
 
     parameters: tuple[dict[str, Any], ...] = ()
     statuses: tuple[int, ...] = ()
+    secured: bool = False
 
 
 def header_parameter(
@@ -37,7 +39,7 @@ def header_parameter(
 
 
 def documents(documented: Documented) -> Callable[[Dependency], Dependency]:
-    """Attach what a dependency adds to OpenAPI."""
+    """Mark an edge dependency, `async def (request: Request)`, with what it adds to OpenAPI; see `shared.http.routes`."""
 
     def attach(dependency: Dependency) -> Dependency:
         dependency.documented = documented  # type: ignore[attr-defined]

@@ -14,14 +14,16 @@ class Received:
         id: the request id, answered as `X-Request-Id`.
         headers: name in lower case -> value; a header that may be given once was given once.
         body: as sent, at most the body limit.
+        answers: what the edge dependencies of the route answered, by parameter.
     """
 
-    __slots__ = ("body", "headers", "id")
+    __slots__ = ("answers", "body", "headers", "id")
 
     def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"") -> None:
         self.id = id
         self.headers = headers
         self.body = body
+        self.answers: dict[str, Any] = {}
 
     def header(self, name: bytes) -> str | None:
         """The value of a header (name in lower case), or None."""
