@@ -1,18 +1,22 @@
-"""The lane transaction: fold what is new in some lanes exactly once, whatever the log's client delivers, and to whomever."""
+"""The lane transaction: fold what is new in some lanes exactly once, whatever the log's client delivers, and to whom."""
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+import contextlib
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid4
 
 import asyncpg
+from opentelemetry.trace import SpanKind
 
 from shared.database import ACQUIRE_SECONDS, Pool
 from shared.failpoints import failpoint
 from shared.messaging.chain import Chain, Halt
 from shared.messaging.facts import InboundFact, LaneFacts, Poison, Projection
 from shared.messaging.log import Record, TopicPartition
+from shared.observability.traces import span_from
 from shared.position import Position
 
 Chunk: TypeAlias = tuple[TopicPartition, Sequence[Record]]
@@ -20,6 +24,8 @@ Chunk: TypeAlias = tuple[TopicPartition, Sequence[Record]]
 
 Letter: TypeAlias = tuple[InboundFact, str | None]
 """A fact to park, and its reason, or None where it queues behind another one of its key."""
+
+_MOST_SPANS = 20
 
 LOCK = "select pg_advisory_xact_lock(hashtext('lane ' || $1), lane) from unnest($2::integer[]) as lane"
 """The fence. A statement of its own: what it protects is read by the next one. Takes no transaction id."""
@@ -162,8 +168,10 @@ class Lanes:
             letters: list[Letter] = [(fact, None) for lane in lanes.values() for fact in lane.queued]
             if park is not None:
                 letters += [(fact, park) for lane in lanes.values() for fact in lane.fresh]
+                folded = folded._replace(applied=0)
             elif folded.applied:
-                await self._projection.apply(connection, [facts for facts in given if facts.facts])
+                with _traced(consumer, given):
+                    await self._projection.apply(connection, [facts for facts in given if facts.facts])
                 await failpoint("consumer.mid-apply")
             if letters:
                 await connection.execute(_PARK, consumer, *_letter_columns(letters))
@@ -192,35 +200,6 @@ async def replace_stamps(connection: Any, consumer: str, lanes: Sequence[int]) -
     tables of a lane outside `Lanes.fold`, under the lanes' locks.
     """
     await connection.execute(_STAMP, consumer, lanes, uuid4())
-
-
-async def accept_epoch(pool: Pool, consumer: str, topic: str, epoch: int) -> None:
-    """Let `consumer` go on where the writer's database was restored: facts after the restored point that it has folded
-    count as applied for good. The halted partitions go on by themselves within seconds.
-    """
-    await pool.execute(
-        """
-        insert into accepted_epochs (consumer, topic, epoch) values ($1, $2, $3)
-            on conflict (consumer, topic) do update
-           set epoch = greatest(accepted_epochs.epoch, excluded.epoch), accepted_at = clock_timestamp()
-        """,
-        consumer,
-        topic,
-        epoch,
-    )
-
-
-async def read_again(pool: Pool, consumer: str, topic: str) -> None:
-    """Read `topic` again from its first record, after it was lost and published anew; positions drop what was applied."""
-    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection, connection.transaction():
-        rows = await connection.fetch(
-            "select lane from lane_topics where consumer = $1 and topic = $2 order by lane", consumer, topic
-        )
-        lanes = [row["lane"] for row in rows]
-        await connection.execute(LOCK, consumer, lanes)
-        await connection.execute(
-            "update lane_topics set next_offset = 0 where consumer = $1 and topic = $2", consumer, topic
-        )
 
 
 def _take(lanes: dict[int, _Lane], chunks: Sequence[Chunk], types: Mapping[bytes, str]) -> tuple[Folded, bool]:
@@ -260,6 +239,23 @@ async def _read(connection: Any, consumer: str, numbers: Sequence[int]) -> dict[
 
 def _valid(remembered: tuple[UUID, Any] | None, stamp: UUID | None) -> Any:
     return remembered[1] if remembered is not None and remembered[0] == stamp else None
+
+
+@contextlib.contextmanager
+def _traced(consumer: str, lanes: Sequence[LaneFacts]) -> Iterator[None]:
+    """Continue the traces of the sampled facts, of the first few at most: a batch has one duration for all."""
+    traced = (fact for lane in lanes for fact in lane.facts if fact.traceparent is not None)
+    with contextlib.ExitStack() as spans:
+        for fact in itertools.islice(traced, _MOST_SPANS):
+            attributes = {
+                "messaging.operation.name": "project",
+                "messaging.consumer.group.name": consumer,
+                "messaging.destination.name": fact.topic,
+                "messaging.destination.partition.id": str(fact.partition),
+                "messaging.message.id": fact.event_id,
+            }
+            spans.enter_context(span_from(fact.traceparent, f"project {fact.type}", SpanKind.CONSUMER, attributes))
+        yield
 
 
 def _chain_columns(lanes: Mapping[int, _Lane]) -> Sequence[Sequence[Any]]:
