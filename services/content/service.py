@@ -1,6 +1,6 @@
 """What content can do: each use case builds one command for the gateway, or reads."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,7 @@ class Content:
     gateway: Gateway
     reader: AsyncEngine
     passed: Progress
+    ready: Callable[[], Awaitable[list[str]]]
 
     async def publish(
         self,

@@ -5,8 +5,6 @@ from typing import assert_never
 from services.membership import events, messages
 from shared.commands.recorded import Message, Recorded
 
-TOPIC = "membership.events"
-
 
 def publish(recorded: Recorded) -> Message | None:
     """The message that others get of this fact, or None."""

@@ -1,6 +1,6 @@
 """What membership can do: each use case builds one command for the gateway, or reads."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
@@ -33,6 +33,7 @@ class Membership:
     gateway: Gateway
     reader: AsyncEngine
     passed: Progress
+    ready: Callable[[], Awaitable[list[str]]]
     _limited: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     async def found(self, charter: Charter, *, organization: str, person: str, key: IdempotencyKey) -> Done:

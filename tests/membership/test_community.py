@@ -1,0 +1,87 @@
+"""Founding and launching."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from services.membership.community import FOLD, Found, Launch, found, launch
+from services.membership.events import Charter, CommunityFounded
+from shared.errors import Conflict, Forbidden, Invalid, NotFound
+from tests.membership.facts import CHARTER, FOUNDED, FOUNDED_AT, LAUNCHED, NOW, RUNNERS, charter
+from tests.support.gwt import given
+
+
+def founding(charter: Charter = CHARTER) -> Found:
+    return Found(organization="acme", community=RUNNERS, founder="ana", charter=charter, now=FOUNDED_AT)
+
+
+def launching(**changes: Any) -> Launch:
+    return msgspec.structs.replace(Launch(organization="acme", person="ana", members=1, now=NOW), **changes)
+
+
+def founded_with(**changes: Any) -> CommunityFounded:
+    return msgspec.structs.replace(FOUNDED, charter=charter(**changes))
+
+
+def test_a_community_is_founded_with_the_default_rulebook() -> None:
+    given(FOLD).when(lambda state: found(founding(), state)).then(FOUNDED)
+
+
+def test_founding_what_stands_changes_nothing() -> None:
+    given(FOLD, FOUNDED).when(lambda state: found(founding(), state)).then_nothing_happens()
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"kind": "flash"}, "kind-not-offered"),
+        ({"kind": "flash_sale"}, "kind-not-offered"),
+        ({"entry": ("invitation",)}, "entry-not-offered"),
+        ({"entry": ("open", "approval")}, "entry-not-offered"),
+        ({"entry": ("open", "open")}, "entry-not-offered"),
+        ({"capacity": 4, "launch_base": 5}, "launch-base-above-capacity"),
+    ],
+)
+def test_what_is_not_offered_is_refused_by_name(changes: dict[str, Any], reason: str) -> None:
+    given(FOLD).when(lambda state: found(founding(charter(**changes)), state)).then_refused(Invalid, reason)
+
+
+@pytest.mark.parametrize("changes", [{"kind": "members"}, {"kind": "course"}, {"capacity": 5, "launch_base": 5}])
+def test_what_is_offered_is_founded(changes: dict[str, Any]) -> None:
+    given(FOLD).when(lambda state: found(founding(charter(**changes)), state)).then(founded_with(**changes))
+
+
+def test_the_owner_launches_the_draft() -> None:
+    given(FOLD, FOUNDED).when(lambda state: launch(launching(), state)).then(LAUNCHED)
+
+
+def test_launching_twice_changes_nothing() -> None:
+    given(FOLD, FOUNDED, LAUNCHED).when(lambda state: launch(launching(), state)).then_nothing_happens()
+
+
+@pytest.mark.parametrize("facts", [[FOUNDED], [FOUNDED, LAUNCHED]])
+def test_nobody_else_launches(facts: list[Any]) -> None:
+    refused = given(FOLD, *facts).when(lambda state: launch(launching(person="bo"), state))
+    refused.then_refused(Forbidden, "not-the-owner")
+
+
+def test_a_launch_needs_its_base() -> None:
+    draft = given(FOLD, founded_with(launch_base=3))
+    refusal = draft.when(lambda state: launch(launching(members=2), state)).then_refused(
+        Conflict, "launch-base-not-reached"
+    )
+    assert refusal.extras == {"launch_base": 3, "members": 2}
+    draft.when(lambda state: launch(launching(members=3), state)).then(msgspec.structs.replace(LAUNCHED, members=3))
+
+
+def test_a_foreign_community_is_as_one_that_does_not_exist() -> None:
+    foreign = given(FOLD, FOUNDED).when(lambda state: launch(launching(organization="umbrella"), state))
+    missing = given(FOLD).when(lambda state: launch(launching(), state))
+    assert str(foreign.then_refused(NotFound, "community-not-found")) == str(
+        missing.then_refused(NotFound, "community-not-found")
+    )
+
+
+def test_a_launch_without_a_founding_folds_without_failing() -> None:
+    assert given(FOLD, LAUNCHED).state == FOLD.initial
