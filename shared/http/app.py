@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from fastapi import APIRouter, FastAPI
 from fastapi.middleware.asyncexitstack import AsyncExitStackMiddleware
 from starlette.requests import Request
+from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.http import health
@@ -87,7 +88,10 @@ def create_app(
     app.state.tokens = tokens
     for router in (*routers, health.router, schemas_router(schemas), docs_router(title)):
         # Flat: FastAPI's include_router matches every request twice.
-        app.router.routes.extend(router.routes)
+        for route in router.routes:
+            if not isinstance(route, Route):
+                raise TypeError(f"{route!r}: give each router to create_app by itself, not inside another one")
+            app.router.routes.append(route)
     app.edge = lambda inner: Edge(inner, service=name, routes=app.routes, settings=settings)
     return app
 

@@ -3,6 +3,7 @@
 import os
 import time
 from collections.abc import Mapping
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -14,11 +15,13 @@ from cryptography.hazmat.primitives.serialization import (
     PrivateFormat,
     load_pem_private_key,
 )
-from fastapi import APIRouter
+from fastapi import FastAPI
 from pydantic import Field
 
+from shared.http.app import create_app
 from shared.http.jwks import LOOPBACK, StaticKeys
 from shared.http.models import AnswerModel, PersonId, RequestModel
+from shared.http.routes import service_router
 from shared.http.settings import HttpSettings
 
 _KEY_ID = "dev-1"
@@ -86,9 +89,9 @@ class DevelopmentIssuer:
         """Its keys, for services of the same process."""
         return StaticKeys(self.documents(), self._settings.auth_algorithms)
 
-    def router(self) -> APIRouter:
-        """`POST /dev/tokens` and `GET /dev/jwks.json`."""
-        router = APIRouter(prefix="/dev", tags=["development"])
+    def app(self) -> FastAPI:
+        """`POST /tokens` and `GET /jwks.json`, to be mounted at `/dev`."""
+        router = service_router(tags=["development"])
 
         @router.post("/tokens", operation_id="createDevelopmentToken", status_code=201)
         async def create_token(request: TokenRequest) -> TokenAnswer:
@@ -101,7 +104,15 @@ class DevelopmentIssuer:
             """The public keys."""
             return {"keys": self.documents()}
 
-        return router
+        return create_app(
+            name="dev",
+            title="Development issuer",
+            description="Signs tokens for anybody. Exists on a developer's machine only.",
+            settings=self._settings,
+            open_service=nullcontext,
+            routers=[router],
+            keys=self.keys(),
+        )
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
