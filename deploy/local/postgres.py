@@ -59,7 +59,7 @@ SETTINGS: Final[Mapping[str, str | int]] = {
 }
 """Small, since the whole system idles in 350 MB, and durable: nothing here gives up a committed transaction."""
 
-FAST: Final[Mapping[str, str | int]] = {"fsync": "off", "full_page_writes": "off", "synchronous_commit": "off"}
+FAST: Final[Mapping[str, str | int]] = {"fsync": "off", "full_page_writes": "off"}
 """For tests that do not kill the machine: commits survive a kill of the server, not a loss of power."""
 
 

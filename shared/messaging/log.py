@@ -23,12 +23,18 @@ class TopicPartition(NamedTuple):
 class Record(Protocol):
     """One record as read. Attributes are those of aiokafka's `ConsumerRecord`, so that Kafka's are used as they are."""
 
-    topic: str
-    partition: int
-    offset: int
-    key: bytes | None
-    headers: Sequence[tuple[str, bytes]]
-    value: bytes | None
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Sequence[tuple[str, bytes]]: ...
+    @property
+    def value(self) -> bytes | None: ...
 
 
 class Outgoing(msgspec.Struct, frozen=True, gc=False):
