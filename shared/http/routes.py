@@ -66,19 +66,22 @@ def _asks(endpoint: Endpoint) -> dict[str, Ask]:
 def _without(endpoint: Endpoint, asks: Mapping[str, Ask]) -> Endpoint:
     """The endpoint as FastAPI sees it: the parameters that are asked beforehand replaced by the request."""
 
-    @functools.wraps(endpoint)
-    async def call(**values: Any) -> Any:
-        request: Request = values.pop(_HIDDEN)
-        return await endpoint(**values, **received(request).answers)
-
     hints = get_type_hints(endpoint, include_extras=True)
     signature = inspect.signature(endpoint)
+    own = next((name for name, hint in hints.items() if hint is Request), None)
+
+    @functools.wraps(endpoint)
+    async def call(**values: Any) -> Any:
+        request: Request = values[own] if own is not None else values.pop(_HIDDEN)
+        return await endpoint(**values, **received(request).answers)
+
     kept = [
         parameter.replace(annotation=hints.get(name, parameter.annotation), kind=inspect.Parameter.KEYWORD_ONLY)
         for name, parameter in signature.parameters.items()
         if name not in asks
     ]
-    hidden = inspect.Parameter(_HIDDEN, inspect.Parameter.KEYWORD_ONLY, annotation=Request)
-    returned = hints.get("return", signature.return_annotation)
-    call.__signature__ = inspect.Signature([hidden, *kept], return_annotation=returned)  # type: ignore[attr-defined]
+    if own is None:
+        kept.append(inspect.Parameter(_HIDDEN, inspect.Parameter.KEYWORD_ONLY, annotation=Request))
+    returned = None if signature.return_annotation in (None, "None") else hints.get("return", inspect.Signature.empty)
+    call.__signature__ = inspect.Signature(kept, return_annotation=returned)  # type: ignore[attr-defined]
     return call
