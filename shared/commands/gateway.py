@@ -15,7 +15,7 @@ from shared.commands.command import Command, Done
 from shared.commands.groups import names
 from shared.commands.writing import Writing
 from shared.database import ACQUIRE_SECONDS, Pool, database_away, is_away
-from shared.errors import Unavailable
+from shared.errors import Refusal, Unavailable
 from shared.failpoints import failpoint
 from shared.observability import metrics
 
@@ -28,6 +28,12 @@ ROUNDS = 20
 
 QUEUE_COMMANDS = 10_000
 """More waiting commands than this are answered 503 at once."""
+
+BUSY = "Others are writing to the same thing. Try again."
+OUTCOME_UNKNOWN = (
+    "The answer of the database was lost; the request may have been carried out. "
+    "Repeat it with the same Idempotency-Key, or read what is there."
+)
 
 log = structlog.get_logger()
 
@@ -89,6 +95,9 @@ class Gateway:
     async def _work(self) -> None:
         try:
             while self._queue:
+                await asyncio.sleep(
+                    0
+                )  # requests that arrived in the same turn of the loop join the batch
                 await self._run_batch(self._take(), wait=False)
         finally:
             self._worker = None
@@ -113,36 +122,26 @@ class Gateway:
     async def _run_batch(self, batch: Sequence[_Waiting], *, wait: bool) -> None:
         if not batch:
             return
-        await asyncio.sleep(0)
-        metrics.batch_commands(self.writing.service, len(batch))
+        metrics.BATCH_COMMANDS.labels(self.writing.service).observe(len(batch))
         try:
             outcome = await self._transaction(
                 [waiting.command for waiting in batch], wait=wait
             )
+            await failpoint("gateway.before-answers")
+            self._settle(batch, outcome)
         except CommitUnknown as error:
+            cause = repr(error.__cause__)
             log.warning(
                 "gateway.commit-unknown",
                 service=self.writing.service,
                 commands=len(batch),
-                error=repr(error.__cause__),
+                error=cause,
             )
-            self._fail(
-                batch,
-                Unavailable(
-                    "outcome-unknown",
-                    "The answer of the database was lost; the request may have been carried out. Repeat it with the same Idempotency-Key.",
-                ),
-            )
+            self._fail(batch, Unavailable("outcome-unknown", OUTCOME_UNKNOWN))
         except asyncpg.LockNotAvailableError:
-            self._fail(
-                batch,
-                Unavailable("busy", "Others are writing to the same thing. Try again."),
-            )
+            self._fail(batch, Unavailable("busy", BUSY))
         except Exception as error:  # noqa: BLE001  whatever it is, every caller is answered
             await self._failed(batch, error, wait=wait)
-        else:
-            await failpoint("gateway.before-answers")
-            self._settle(batch, outcome)
 
     async def _transaction(self, commands: Sequence[Command], *, wait: bool) -> Outcome:
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
@@ -174,12 +173,10 @@ class Gateway:
     def _settle(self, batch: Sequence[_Waiting], outcome: Outcome) -> None:
         for number, done in outcome.done.items():
             _answer(batch[number].answer, done)
-            metrics.command(
-                self.writing.service, "repeated" if done.repeated else "done"
-            )
+            self._count("repeated" if done.repeated else "committed")
         for number, refusal in outcome.refused.items():
             _refuse(batch[number].answer, refusal)
-            metrics.command(self.writing.service, "refused")
+            self._count("refused" if isinstance(refusal, Refusal) else "failed")
         if outcome.done:
             self.committed()
         self._again([batch[number] for number in outcome.again])
@@ -190,16 +187,10 @@ class Gateway:
         for waiting in reversed(batch):
             waiting.rounds += 1
             if waiting.rounds > ROUNDS:
-                self._fail(
-                    [waiting],
-                    Unavailable(
-                        "busy", "Others are writing to the same thing. Try again."
-                    ),
-                )
+                self._fail([waiting], Unavailable("busy", BUSY))
             else:
                 self._queue.appendleft(waiting)
         if batch:
-            metrics.command(self.writing.service, "conflict", len(batch))
             self._wake()
 
     def _start_waiting(self, batch: Sequence[_Waiting]) -> None:
@@ -210,7 +201,10 @@ class Gateway:
     def _fail(self, batch: Sequence[_Waiting], error: Exception) -> None:
         for waiting in batch:
             _refuse(waiting.answer, error)
-            metrics.command(self.writing.service, "failed")
+            self._count("unavailable" if isinstance(error, Unavailable) else "failed")
+
+    def _count(self, outcome: str) -> None:
+        metrics.commands(self.writing.service, outcome).inc()
 
 
 def _answer(future: "asyncio.Future[Any]", done: Done) -> None:

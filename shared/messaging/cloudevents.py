@@ -1,0 +1,27 @@
+"""The envelope of a message: CloudEvents 1.0 in Kafka's binary mode, so that readers route on headers without parsing."""
+
+from datetime import UTC, datetime
+
+from shared.commands.recorded import Message, Recorded
+
+
+def envelope(service: str, fact: Recorded, message: Message, traceparent: str | None) -> dict[str, str]:
+    """The record's headers as they are known when the fact is written, in order. The relay adds position and previous."""
+    headers = {
+        "ce_specversion": "1.0",
+        "ce_id": fact.event_id,
+        "ce_type": message.type,
+        "ce_source": f"/{service}",
+        "ce_subject": message.subject,
+        "ce_time": timestamp(fact.occurred_at),
+        "ce_dataschema": f"/{service}/schemas/{message.type.removeprefix(service + '.')}.schema.json",
+        "content-type": "application/json",
+    }
+    if traceparent is not None:
+        headers["traceparent"] = traceparent
+    return headers
+
+
+def timestamp(moment: datetime) -> str:
+    """RFC 3339 in UTC with microseconds, as all times on the wire."""
+    return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
