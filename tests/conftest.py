@@ -83,17 +83,27 @@ def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Embedded
 
 
 @pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
-async def log(request: pytest.FixtureRequest, anyio_backend: str) -> AsyncIterator[Log]:
+def log_address(request: pytest.FixtureRequest) -> tuple[str, str]:
+    """The kind of log, and where it is. Not async: only so may it ask for the one fixture that its kind needs."""
+    kind = str(request.param)
+    if kind == "local":
+        return kind, request.getfixturevalue("database")
+    return kind, request.getfixturevalue("kafka").bootstrap_servers
+
+
+@pytest.fixture
+async def log(log_address: tuple[str, str], anyio_backend: str) -> AsyncIterator[Log]:
     """An open log, of both kinds in turn."""
     opened: Any
-    if request.param == "local":
+    kind, address = log_address
+    if kind == "local":
         from shared.messaging.local import LocalLog
 
-        opened = await LocalLog.open(request.getfixturevalue("database"))
+        opened = await LocalLog.open(address)
     else:
         from shared.messaging.kafka import KafkaLog
 
-        opened = await KafkaLog.open(request.getfixturevalue("kafka").bootstrap_servers)
+        opened = await KafkaLog.open(address)
     try:
         yield opened
     finally:
