@@ -124,7 +124,7 @@ async def open_kernel(
     async with AsyncExitStack() as stack:
         url, name = settings.database_url.get_secret_value(), f"qunli {definition.name}"
         writer = await open_writer(url, name=name, size=settings.writer_connections)
-        stack.push_async_callback(_close_pool, writer)
+        stack.push_async_callback(close_pool, writer)
         reader = open_reader(
             url, name=f"{name} reader", size=settings.reader_connections
         )
@@ -148,12 +148,12 @@ async def open_kernel(
             writer,
             projection.consumer if projection else definition.name,
             topics,
-            settings.partitions,
+            partitions=settings.partitions,
         )
         yield Kernel(definition, settings, writer, reader, gateway, passed)
 
 
-async def _close_pool(pool: Pool) -> None:
+async def close_pool(pool: Pool) -> None:
     """Give connections back their time to finish, but not for ever."""
     try:
         await asyncio.wait_for(pool.close(), 3)

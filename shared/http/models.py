@@ -45,7 +45,7 @@ def parse_instant(value: Any) -> datetime:
 
 def format_instant(value: datetime) -> str:
     """RFC 3339 in UTC with microseconds and `Z`."""
-    return value.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return value.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
 
 
 def _known_zone(name: str) -> str:
