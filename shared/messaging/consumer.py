@@ -280,7 +280,7 @@ class Consumer:
             await _wait(stop, WATCH_SECONDS)
 
     async def _measure(self) -> None:
-        if (subscription := self._subscription) is not None:
+        if (subscription := self._subscription) is not None and subscription.assignment:
             self._lag.seen(await subscription.end_offsets(), now=time.monotonic())
             if unreported := self._unreported:
                 self._unreported = {}
