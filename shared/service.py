@@ -111,16 +111,9 @@ class Definition(Generic[S]):
 
 @asynccontextmanager
 async def open_kernel(
-    definition: Definition[Any],
-    settings: Settings,
-    *,
-    committed: Callable[[], None] = lambda: None,
+    definition: Definition[Any], settings: Settings
 ) -> AsyncIterator[Kernel]:
-    """Connect a service's use cases; everything is closed again on leaving.
-
-    Args:
-        committed: called after every commit of a command (wakes a relay in the same process).
-    """
+    """Connect a service's use cases; everything is closed again on leaving."""
     async with AsyncExitStack() as stack:
         url, name = settings.database_url.get_secret_value(), f"qunli {definition.name}"
         writer = await open_writer(url, name=name, size=settings.writer_connections)
@@ -136,7 +129,7 @@ async def open_kernel(
             definition.publish,
             definition.project,
         )
-        gateway = Gateway(writer, writing, committed)
+        gateway = Gateway(writer, writing)
         stack.push_async_callback(gateway.close)
         projection = definition.projection(settings) if definition.projection else None
         topics = (

@@ -1,7 +1,12 @@
 """Services side by side below their path prefixes, each with its own life; the same paths in one process or in four."""
 
-from collections.abc import AsyncIterator, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import (
+    AbstractAsyncContextManager,
+    AsyncExitStack,
+    asynccontextmanager,
+    nullcontext,
+)
 from html import escape
 
 import uuid_utils
@@ -31,7 +36,12 @@ _ITEM = (
 )
 
 
-def mounted(apps: Mapping[str, FastAPI]) -> Starlette:
+def mounted(
+    apps: Mapping[str, FastAPI],
+    *,
+    around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+    within: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
+) -> Starlette:
     """One ASGI application of several: `/<name>/...` each, and `/` lists them.
 
     Mounting alone would not run the lifespans of what is mounted; this one's lifespan runs theirs, in order, and ends
@@ -39,23 +49,36 @@ def mounted(apps: Mapping[str, FastAPI]) -> Starlette:
 
     Args:
         apps: path prefix without slashes -> application of `shared.http.app.create_app`.
+        around: opened before them and closed after them.
+        within: opened after them and closed before them.
     """
 
     @asynccontextmanager
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
-        async with AsyncExitStack() as stack:
+        async with around(), AsyncExitStack() as stack:
             for app in apps.values():
                 await stack.enter_async_context(app.router.lifespan_context(app))
+            await stack.enter_async_context(within())
             yield
 
     async def index(_: Request) -> HTMLResponse:
-        items = "\n".join(_ITEM.format(name=name, title=escape(app.title)) for name, app in apps.items())
+        items = "\n".join(
+            _ITEM.format(name=name, title=escape(app.title))
+            for name, app in apps.items()
+        )
         return HTMLResponse(_PAGE.format(items=items))
 
     async def refused(_: Request, error: Exception) -> Response:
-        return problems.answer_to(error, None, str(uuid_utils.uuid7()), {}) or problems.unhandled("")
+        return problems.answer_to(
+            error, None, str(uuid_utils.uuid7()), {}
+        ) or problems.unhandled("")
 
-    routes = [Route("/", index), *(Mount(f"/{name}", app) for name, app in apps.items())]
-    root = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refused})
+    routes = [
+        Route("/", index),
+        *(Mount(f"/{name}", app) for name, app in apps.items()),
+    ]
+    root = Starlette(
+        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refused}
+    )
     root.router.redirect_slashes = False
     return root
