@@ -7,12 +7,13 @@ read, and whoever moves a beginning holds it exclusively and replaces the layout
 
 from bisect import bisect_right
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from enum import IntEnum
 from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
+from msgspec.structs import astuple
 
 from services.scoring.scorecard import Place
 from shared.failpoints import failpoint
@@ -60,60 +61,66 @@ Board = tuple[Metric, int]
 """(metric, community number)"""
 
 
-class Layout:
-    """Where the buckets of the boards begin, as known to one projection."""
+class Beginnings(NamedTuple):
+    """Where the buckets of some boards begin, but for the first bucket of each; boards left out have that one only."""
 
-    def __init__(self) -> None:
-        self._stamp: UUID | None = None
-        self._lower_keys: dict[int, dict[Metric, list[int]]] = {}
+    lower_keys: Mapping[Board, Sequence[int]]
 
-    async def learn(self, connection: Any, communities: Collection[int]) -> None:
-        """Know the boards of these communities as they are. The connection must hold the layout lock, shared."""
-        stamp = await connection.fetchval("select stamp from rank_layout")
-        if stamp != self._stamp or len(self._lower_keys) > 10_000:
-            self._lower_keys.clear()
-            self._stamp = stamp
-        if missing := [community for community in communities if community not in self._lower_keys]:
-            for community in missing:
-                self._lower_keys[community] = {metric: [] for metric in Metric}
-            rows = await connection.fetch(
-                """
-                select community_no, metric, lower_key
-                  from rank_buckets
-                 where community_no = any ($1)
-                   and metric = any ($2)
-                   and lower_key > $3
-                 order by lower_key
-                """,
-                missing,
-                list(Metric),
-                LOWEST,
-            )
-            for community, metric, lower_key in rows:
-                self._lower_keys[community][Metric(metric)].append(lower_key)
-
-    def bucket_of(self, metric: Metric, community: int, key: int) -> int:
-        """The lower key of the bucket that holds the key. A community that is not known yet has one bucket."""
-        boards = self._lower_keys.get(community)
-        if boards is None or not (lower_keys := boards[metric]) or key < lower_keys[0]:
-            return LOWEST
-        return lower_keys[bisect_right(lower_keys, key) - 1]
+    def bucket_of(self, board: Board, key: int) -> int:
+        """The lower key of the bucket that holds the key."""
+        lower_keys = self.lower_keys.get(board, ())
+        place = bisect_right(lower_keys, key)
+        return lower_keys[place - 1] if place else LOWEST
 
     def moves(self, changes: Iterable[tuple[int, Place, Place]]) -> list[tuple[Metric, int, int, int]]:
-        """What these changes (community number, before, after) add to buckets: (metric, community, lower key, members),
-        sorted. Moves inside a bucket cancel out."""
+        """What these changes (community number, before, after) add to buckets: (metric, community number, lower key,
+        members), sorted. Moves inside a bucket cancel out."""
         added: Counter[tuple[Metric, int, int]] = Counter()
         for community, before, after in changes:
-            if before == after:
-                continue
-            for metric, old, new in zip(Metric, before, after, strict=True):
+            for metric, old, new in zip(Metric, astuple(before), astuple(after), strict=True):
                 if old == new:
                     continue
                 if old is not None:
-                    added[metric, community, self.bucket_of(metric, community, old)] -= 1
+                    added[metric, community, self.bucket_of((metric, community), old)] -= 1
                 if new is not None:
-                    added[metric, community, self.bucket_of(metric, community, new)] += 1
+                    added[metric, community, self.bucket_of((metric, community), new)] += 1
         return sorted((*bucket, members) for bucket, members in added.items() if members)
+
+
+class Layout:
+    """Remembers where buckets begin for as long as the layout has the same stamp."""
+
+    def __init__(self, *, most_communities: int = 10_000) -> None:
+        self._most_communities = most_communities
+        self._stamp: UUID | None = None
+        self._known: dict[int, dict[Board, list[int]]] = {}
+
+    async def of(self, connection: Any, communities: Collection[int]) -> Beginnings:
+        """The boards of these communities. The connection must hold the layout lock, shared."""
+        stamp = await connection.fetchval("select stamp from rank_layout")
+        if stamp != self._stamp or len(self._known) > self._most_communities:
+            self._known = {}
+            self._stamp = stamp
+        known = self._known
+        if missing := [community for community in communities if community not in known]:
+            rows = await connection.fetch(
+                """
+                select metric, community_no, lower_key
+                  from rank_buckets
+                 where metric = any ($1)
+                   and community_no = any ($2)
+                   and lower_key > $3
+                 order by lower_key
+                """,
+                list(Metric),
+                missing,
+                LOWEST,
+            )
+            boards: dict[int, dict[Board, list[int]]] = {community: {} for community in missing}
+            for metric, community, lower_key in rows:
+                boards[community].setdefault((Metric(metric), community), []).append(lower_key)
+            known |= boards
+        return Beginnings({board: keys for community in communities for board, keys in known[community].items()})
 
 
 async def hold_layout(connection: Any) -> None:
@@ -121,32 +128,36 @@ async def hold_layout(connection: Any) -> None:
     await connection.execute("select pg_advisory_xact_lock_shared($1)", LAYOUT_LOCK)
 
 
-async def split_oversized(pool: Any) -> int:
-    """Split the buckets that have grown too large; the number of boards that were changed.
+async def split_oversized(pool: Any, *, oversized: int = OVERSIZED) -> int:
+    """Split the buckets with more members than `oversized`; the number of boards that were changed.
 
     To be called every second or so; one indexed query when there is nothing to do. Each board is split in a short
-    transaction that keeps the lanes waiting and counts the members of its large buckets anew.
+    transaction that keeps the lanes waiting and counts the members of its large buckets anew. A bucket of one key
+    (the next begins at the next integer) is never split.
     """
     boards = await pool.fetch(
         """
         select distinct metric, community_no
-          from rank_buckets large
-         where members > 2000
-           and not exists (select from rank_buckets alone
-                            where (alone.metric, alone.community_no) = (large.metric, large.community_no)
-                              and alone.lower_key = large.lower_key + 1)
-        """
+          from rank_buckets as large
+         where members > $1
+           and not exists (select
+                             from rank_buckets as next
+                            where next.metric = large.metric
+                              and next.community_no = large.community_no
+                              and next.lower_key = large.lower_key + 1)
+        """,
+        oversized,
     )
     for metric, community in boards:
         async with pool.acquire(timeout=5) as connection, connection.transaction():
             await connection.execute(f"set local lock_timeout = '{LAYOUT_LOCK_TIMEOUT}'")
             await connection.execute("select pg_advisory_xact_lock($1)", LAYOUT_LOCK)
-            await _split(connection, (Metric(metric), community))
+            await _split(connection, (Metric(metric), community), oversized)
             await failpoint("scoring.before-split-commit")
     return len(boards)
 
 
-async def _split(connection: Any, board: Board) -> None:
+async def _split(connection: Any, board: Board, oversized: int) -> None:
     metric, community = board
     rows = await connection.fetch(
         "select lower_key, members from rank_buckets where metric = $1 and community_no = $2 order by lower_key", *board
@@ -155,7 +166,7 @@ async def _split(connection: Any, board: Board) -> None:
     uppers = [bucket.lower_key for bucket in before[1:]] + [None]
     after: list[Bucket] = []
     for bucket, upper in zip(before, uppers, strict=True):
-        if bucket.members <= OVERSIZED or upper == bucket.lower_key + 1:
+        if bucket.members <= oversized or upper == bucket.lower_key + 1:
             after.append(bucket)
             continue
         groups = await connection.fetch(

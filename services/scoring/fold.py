@@ -2,8 +2,10 @@
 
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
-from typing import Any, NamedTuple
+from typing import Any
 from uuid import UUID
+
+import msgspec
 
 from services.scoring.inbound import (
     CommunityFact,
@@ -15,8 +17,8 @@ from services.scoring.inbound import (
     PostPublished,
     PostRemoved,
 )
-from services.scoring.ruleset import Act, Rulesets
-from services.scoring.scorecard import Community, CountKey, Effect, NeverDone, Scorecard, Standing
+from services.scoring.ruleset import Act, Rule, Rulesets
+from services.scoring.scorecard import Community, CountKey, Effect, NeverDone, Place, Scorecard, Standing
 from shared.messaging.facts import InboundFact, Poison
 
 PersonKey = tuple[str, str]
@@ -25,7 +27,7 @@ PersonKey = tuple[str, str]
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class JournalRow(NamedTuple):
+class JournalRow(msgspec.Struct, frozen=True, gc=False):
     """A fact as folded; `person` is None for facts about a community, act and ruleset where nothing was done."""
 
     seq: int
@@ -40,16 +42,13 @@ class JournalRow(NamedTuple):
     effect: Effect | None = None
 
 
-class Touched:
-    """A standing that the batch changed: how it was before, and which of its counts changed."""
+class Touched(msgspec.Struct, eq=False, gc=False):
+    """A standing that the batch changed: how it was before, and which of its counts changed, with their rules."""
 
-    __slots__ = ("before", "counts", "person", "size_before")
-
-    def __init__(self, person: Scorecard, standing: Standing) -> None:
-        self.person = person
-        self.before = standing.place
-        self.size_before = len(standing.counts)
-        self.counts: set[CountKey] = set()
+    person: Scorecard
+    before: Place
+    size_before: int
+    counts: dict[CountKey, Rule] = {}
 
 
 class LaneMemory:
@@ -114,7 +113,7 @@ class LaneFold:
         if community is None:
             community = memory.communities[message.community] = _new_community(fact, message)
             self.new_communities.append(community)
-        self.journal.append(_FOLDS[kind](self, fact, kind, message, community))
+        self.journal.append(_FOLDS[type(message)](self, fact, kind, message, community))
         memory.next_seq += 1
 
     def finish(self) -> None:
@@ -127,7 +126,7 @@ class LaneFold:
         return JournalRow(self.memory.next_seq, fact, kind, message, None, community)
 
     def _joined(self, fact: InboundFact, kind: Kind, message: MemberJoined, community: Community) -> JournalRow:
-        person, standing, _ = self._touch(message, community)
+        person, standing, _ = self._touch(fact, message, community)
         standing.active = True
         if not message.first_in_community:
             return JournalRow(self.memory.next_seq, fact, kind, message, person, community)
@@ -135,7 +134,7 @@ class LaneFold:
         return self._count(fact, kind, message, community, act, None, message.local_day, message.occurred_at, 1)
 
     def _left(self, fact: InboundFact, kind: Kind, message: MemberLeft, community: Community) -> JournalRow:
-        person, standing, _ = self._touch(message, community)
+        person, standing, _ = self._touch(fact, message, community)
         standing.active = False
         return JournalRow(self.memory.next_seq, fact, kind, message, person, community)
 
@@ -160,18 +159,22 @@ class LaneFold:
         step: int,
     ) -> JournalRow:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
-        person, standing, touch = self._touch(message, community)
+        person, standing, touch = self._touch(fact, message, community)
         ruleset = self._rulesets.version_at(act_occurred_at)
         day = act_day.toordinal() - EPOCH_ORDINAL
         try:
             effect = standing.count(day, act, ruleset, step)
         except NeverDone:
             raise Poison(fact, f"{message.person} has no {act.label} of {act_day} left to take back") from None
-        touch.counts.add((day, act, ruleset.version))
+        touch.counts[day, act, ruleset.version] = ruleset.rules[act]
         seq = self.memory.next_seq
         return JournalRow(seq, fact, kind, message, person, community, act_id, act_day, ruleset.version, effect)
 
-    def _touch(self, message: PersonFact, community: Community) -> tuple[Scorecard, Standing, Touched]:
+    def _touch(
+        self, fact: InboundFact, message: PersonFact, community: Community
+    ) -> tuple[Scorecard, Standing, Touched]:
+        if fact.key != message.person:
+            raise Poison(fact, f"the record's key is {fact.key!r}, not the person it is about")
         key = (message.organization, message.person)
         person = self.memory.persons.get(key)
         if person is None:
@@ -179,7 +182,7 @@ class LaneFold:
         standing = person.standing_in(community)
         touch = self.touched.get(standing)
         if touch is None:
-            touch = self.touched[standing] = Touched(person, standing)
+            touch = self.touched[standing] = Touched(person, standing.place, len(standing.counts))
         return person, standing, touch
 
 
@@ -193,11 +196,10 @@ def _new_community(fact: InboundFact, message: Message) -> Community:
     return Community(message.community, message.organization, message.zone)
 
 
-_FOLDS: Mapping[Kind, Callable[[LaneFold, InboundFact, Kind, Any, Community], JournalRow]] = {
-    Kind.COMMUNITY_FOUNDED: LaneFold._nothing,
-    Kind.COMMUNITY_LAUNCHED: LaneFold._nothing,
-    Kind.MEMBER_JOINED: LaneFold._joined,
-    Kind.MEMBER_LEFT: LaneFold._left,
-    Kind.POST_PUBLISHED: LaneFold._published,
-    Kind.POST_REMOVED: LaneFold._removed,
+_FOLDS: Mapping[type[Message], Callable[[LaneFold, InboundFact, Kind, Any, Community], JournalRow]] = {
+    CommunityFact: LaneFold._nothing,
+    MemberJoined: LaneFold._joined,
+    MemberLeft: LaneFold._left,
+    PostPublished: LaneFold._published,
+    PostRemoved: LaneFold._removed,
 }

@@ -46,15 +46,7 @@ class ScoringProjection:
             (memories[lane.lane], [message for _, message in read_facts]) for lane, read_facts in batches
         ]
         await recall(connection, messages)
-        await self._layout.learn(
-            connection,
-            {
-                number
-                for memory, wanted in messages
-                for community in {message.community for message in wanted} & memory.communities.keys()
-                if (number := memory.communities[community].number) is not None
-            },
-        )
+        beginnings = await self._layout.of(connection, _numbers(messages))
         folds = []
         for lane, read_facts in batches:
             fold = LaneFold(memories[lane.lane], self._rulesets)
@@ -62,7 +54,7 @@ class ScoringProjection:
                 fold.add(fact, kind, message)
             fold.finish()
             folds.append(fold)
-        await write(connection, folds, self._layout)
+        await write(connection, folds, beginnings)
         for lane, _ in batches:
             lane.memory = memories[lane.lane]
         for fold in folds:
@@ -77,3 +69,13 @@ class ScoringProjection:
         if cold := [lane.lane for lane in lanes if lane.lane not in memories]:
             memories.update(await new_memories(connection, cold))
         return memories
+
+
+def _numbers(batches: Sequence[tuple[LaneMemory, Sequence[Message]]]) -> set[int]:
+    """The numbers of the communities of these messages that have one."""
+    return {
+        number
+        for memory, messages in batches
+        for community in {message.community for message in messages} & memory.communities.keys()
+        if (number := memory.communities[community].number)
+    }

@@ -6,7 +6,7 @@ from typing import Any
 from services.scoring.fold import LaneMemory, PersonKey
 from services.scoring.inbound import CommunityFact, Message
 from services.scoring.ruleset import Act
-from services.scoring.scorecard import Community, Count, Scorecard, Standing
+from services.scoring.scorecard import Community, Scorecard, Standing
 
 
 async def new_memories(connection: Any, lanes: Sequence[int]) -> Mapping[int, LaneMemory]:
@@ -79,7 +79,7 @@ async def _recall_persons(connection: Any, homes: Mapping[PersonKey, LaneMemory]
         list(persons),
     )
     for number, community_no, day, act, ruleset, n, score in counts:
-        standings[number, community_no].restore((day, Act(act), ruleset), Count(n, score))
+        standings[number, community_no].restore((day, Act(act), ruleset), n, score)
     for person in persons.values():
         homes[person.organization, person.person].learn(person)
 

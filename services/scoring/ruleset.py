@@ -16,6 +16,8 @@ class Act(IntEnum):
     MEMBER_JOINED = 5
     PURCHASE = 6
 
+    __hash__ = int.__hash__  # an enum's own hashes its name, in Python, for every act folded
+
     @property
     def label(self) -> str:
         return self.name.lower()

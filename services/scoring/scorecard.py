@@ -1,10 +1,13 @@
 """Fold one person's facts: what each act changes, given what stood before, and nothing else."""
 
 from enum import IntEnum
-from typing import NamedTuple
+
+import msgspec
 
 from services.scoring.rankkey import rank_key
 from services.scoring.ruleset import Act, Ruleset
+
+# What is kept in memory for many persons holds no cycles: `gc=False` spares the collector from walking all of it.
 
 CountKey = tuple[int, Act, int]
 """(day, act, version of the ruleset). A day is the number of days since 1970-01-01."""
@@ -20,7 +23,7 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
-class Effect(NamedTuple):
+class Effect(msgspec.Struct, frozen=True, gc=False):
     """What one fact changed, as wanted by the rule and as given; negative for what is taken back."""
 
     act: Act
@@ -31,64 +34,49 @@ class Effect(NamedTuple):
     reason: Reason | None
 
 
-class Count(NamedTuple):
-    """Acts of one kind and day that stand, and their share of the day score."""
-
-    standing_acts: int
-    score: int
-
-
 class NeverDone(Exception):
     """An act is taken back that was never counted."""
 
 
-class Community:
-    """A community as scoring knows it; `number` is None until it has a row."""
+class Community(msgspec.Struct, eq=False, gc=False):
+    """A community as scoring knows it; `number` is 0 until it has a row."""
 
-    __slots__ = ("half_life_days", "id", "number", "organization", "zone")
-
-    def __init__(
-        self, id: str, organization: str, zone: str, *, number: int | None = None, half_life_days: int = 7
-    ) -> None:
-        self.id = id
-        self.organization = organization
-        self.zone = zone
-        self.number = number
-        self.half_life_days = half_life_days
+    id: str
+    organization: str
+    zone: str
+    number: int = 0
+    half_life_days: int = 7
 
 
-class Place(NamedTuple):
+class Place(msgspec.Struct, frozen=True, gc=False):
     """Where a standing is on the boards: None on a board where it is not."""
 
     activity: int | None
     points: int | None
 
 
-class Standing:
+class Standing(msgspec.Struct, eq=False, gc=False):
     """A person in a community.
 
     Attributes:
+        key: rank key of `day_scores`, as of the last `rekey`.
+        points: earned in this community.
+        active: whether an active member.
         counts: acts that stand, per day, act and ruleset version.
         day_scores: per day, the sum of the weights given.
-        points: earned in this community.
-        key: rank key of `day_scores`, as of the last `rekey`.
-        active: whether an active member.
     """
 
-    __slots__ = ("active", "community", "counts", "day_scores", "key", "points")
+    community: Community
+    key: int | None = None
+    points: int = 0
+    active: bool = False
+    counts: dict[CountKey, int] = {}
+    day_scores: dict[int, int] = {}
 
-    def __init__(self, community: Community, *, key: int | None = None, points: int = 0, active: bool = False) -> None:
-        self.community = community
-        self.counts: dict[CountKey, Count] = {}
-        self.day_scores: dict[int, int] = {}
-        self.key = key
-        self.points = points
-        self.active = active
-
-    def restore(self, key: CountKey, count: Count) -> None:
-        """Take over a count as it was stored."""
-        self.counts[key] = count
-        self.day_scores[key[0]] = self.day_scores.get(key[0], 0) + count.score
+    def restore(self, key: CountKey, standing_acts: int, score: int) -> None:
+        """Take over a count as it was stored, with its share of the day score."""
+        self.counts[key] = standing_acts
+        self.day_scores[key[0]] = self.day_scores.get(key[0], 0) + score
 
     def count(self, day: int, act: Act, ruleset: Ruleset, step: int) -> Effect:
         """Let one more act of that day stand (`step` 1) or one less (-1).
@@ -100,13 +88,13 @@ class Standing:
         """
         rule = ruleset.rules[act]
         key = (day, act, ruleset.version)
-        standing_acts = self.counts[key].standing_acts if key in self.counts else 0
-        after = standing_acts + step
+        before = self.counts.get(key, 0)
+        after = before + step
         if after < 0:
             raise NeverDone
-        kept = rule.effective(after) - rule.effective(standing_acts)
+        kept = rule.effective(after) - rule.effective(before)
         weight_given, points_given = rule.weight * kept, rule.points * kept
-        self.counts[key] = Count(after, rule.weight * rule.effective(after))
+        self.counts[key] = after
         self.day_scores[day] = self.day_scores.get(day, 0) + weight_given
         self.points += points_given
         reason = None if kept == step else Reason.DAILY_CAP
@@ -121,16 +109,13 @@ class Standing:
         return Place(self.key, self.points or None) if self.active else Place(None, None)
 
 
-class Scorecard:
-    """A person in one organization; `number` is None until there is a row."""
+class Scorecard(msgspec.Struct, eq=False, gc=False):
+    """A person in one organization; `number` is 0 until there is a row."""
 
-    __slots__ = ("number", "organization", "person", "standings")
-
-    def __init__(self, organization: str, person: str, *, number: int | None = None) -> None:
-        self.organization = organization
-        self.person = person
-        self.number = number
-        self.standings: dict[str, Standing] = {}
+    organization: str
+    person: str
+    number: int = 0
+    standings: dict[str, Standing] = {}
 
     def standing_in(self, community: Community) -> Standing:
         """The standing in that community; a new, inactive one if there is none."""

@@ -1,26 +1,48 @@
 """Write what a batch changed: one set-based statement per table, tables in one fixed order, shared rows sorted by key."""
 
 from collections.abc import Sequence
+from datetime import date
 from typing import Any
 
-from services.scoring.boards import Layout
-from services.scoring.fold import LaneFold
+from services.scoring import copying
+from services.scoring.boards import Beginnings
+from services.scoring.fold import JournalRow, LaneFold
 from services.scoring.scorecard import Community
 from shared.failpoints import failpoint
+from shared.messaging.facts import Poison
+
+_JOURNAL = "lane seq event_id kind community_no occurred_at recorded_at local_day person_no act_id act_day ruleset"
+_JOURNAL_ROW = copying.row("h q 16s h i q q i")
+_ENTRY = "person_no seq community_no act points_wanted points_given weight_wanted weight_given reason"
+_ENTRY_ROW = copying.row("i q i h q q i i")
+_COUNT = "person_no community_no day act ruleset n score"
+_COUNT_ROW = copying.row("i i i h i i q")
+_STANDING = "person_no community_no points active activity_key person"
+_STANDING_ROW = copying.row("i i q ?")
+_EPOCH_DAYS = copying.days(date(1970, 1, 1))
 
 
-async def write(connection: Any, folds: Sequence[LaneFold], layout: Layout) -> None:
+async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
     """Store the batch. What crosses persons (rank buckets) is added and comes last, so that lanes wait for each other
     no longer than the commit takes; all else belongs to the lanes of the batch alone, and is set."""
+    await _stage(connection)
     await _number_communities(connection, folds)
     await _number_persons(connection, folds)
-    await _write_journal(connection, folds)
+    rows = [_journal_row(fold.memory.lane, row) for fold in folds for row in fold.journal]
+    await copying.copy(connection, "journal", _JOURNAL.split(), rows)
     await failpoint("scoring.after-journal")
     await _write_entries(connection, folds)
     await failpoint("scoring.after-entries")
     await _write_counts(connection, folds)
     await _write_standings(connection, folds)
-    await _add_to_buckets(connection, folds, layout)
+    await _add_to_buckets(connection, folds, beginnings)
+
+
+async def _stage(connection: Any) -> None:
+    """Make sure that this connection has its tables to stage changes in."""
+    if not await connection.fetchval("select to_regclass('pg_temp.changed_standings') is not null"):
+        for changed, table in (("changed_counts", "day_counts"), ("changed_standings", "standings")):
+            await connection.execute(f"create temporary table {changed} (like {table}) on commit delete rows")
 
 
 async def _number_communities(connection: Any, folds: Sequence[LaneFold]) -> None:
@@ -55,7 +77,7 @@ async def _number_persons(connection: Any, folds: Sequence[LaneFold]) -> None:
         (touch.person.organization, touch.person.person): (fold.memory.lane, touch.person)
         for fold in folds
         for touch in fold.touched.values()
-        if touch.person.number is None
+        if not touch.person.number
     }
     if not new:
         return
@@ -73,113 +95,89 @@ async def _number_persons(connection: Any, folds: Sequence[LaneFold]) -> None:
         new[organization, person][1].number = number
 
 
-async def _write_journal(connection: Any, folds: Sequence[LaneFold]) -> None:
-    columns = [
-        "lane",
-        "seq",
-        "event_id",
-        "kind",
-        "person_no",
-        "community_no",
-        "occurred_at",
-        "recorded_at",
-        "local_day",
-        "act_id",
-        "act_day",
-        "ruleset",
-    ]
-    records = [
-        (
-            fold.memory.lane,
-            row.seq,
-            row.fact.event_id,
-            row.kind,
-            None if row.person is None else row.person.number,
-            row.community.number,
-            row.message.occurred_at,
-            row.message.recorded_at,
-            row.message.local_day,
-            row.act_id,
-            row.act_day,
-            row.ruleset,
-        )
-        for fold in folds
-        for row in fold.journal
-    ]
-    await connection.copy_records_to_table("journal", records=records, columns=columns)
+def _journal_row(lane: int, row: JournalRow) -> bytes:
+    message = row.message
+    try:
+        event_id, act_id = copying.uuid_bytes(row.fact.event_id), copying.uuid(row.act_id)
+    except ValueError as error:
+        raise Poison(row.fact, str(error)) from error
+    head = _JOURNAL_ROW.pack(
+        12, 2, lane, 8, row.seq, 16, event_id, 2, row.kind, 4, row.community.number, 8, copying.micros(message.occurred_at),
+        8, copying.micros(message.recorded_at), 4, copying.days(message.local_day),
+    )  # fmt: skip
+    person_no = copying.integer(None if row.person is None else row.person.number)
+    act_day = copying.integer(None if row.act_day is None else copying.days(row.act_day))
+    return head + person_no + act_id + act_day + copying.integer(row.ruleset)
 
 
 async def _write_entries(connection: Any, folds: Sequence[LaneFold]) -> None:
-    columns = [
-        "person_no",
-        "seq",
-        "community_no",
-        "act",
-        "points_wanted",
-        "points_given",
-        "weight_wanted",
-        "weight_given",
-        "reason",
-    ]
-    records = [
-        (row.person.number, row.seq, row.community.number, *row.effect)
+    rows = [
+        _ENTRY_ROW.pack(
+            9, 4, row.person.number, 8, row.seq, 4, row.community.number, 2, effect.act, 8, effect.points_wanted,
+            8, effect.points_given, 4, effect.weight_wanted, 4, effect.weight_given,
+        ) + copying.smallint(effect.reason)
         for fold in folds
         for row in fold.journal
-        if row.effect is not None and row.person is not None
-    ]
-    if records:
-        await connection.copy_records_to_table("point_entries", records=records, columns=columns)
+        if (effect := row.effect) is not None and row.person is not None
+    ]  # fmt: skip
+    if rows:
+        await copying.copy(connection, "point_entries", _ENTRY.split(), rows)
 
 
 async def _write_counts(connection: Any, folds: Sequence[LaneFold]) -> None:
-    rows = sorted(
-        (touch.person.number, standing.community.number, *key, *standing.counts[key])
+    rows = [
+        _COUNT_ROW.pack(
+            7, 4, touch.person.number, 4, standing.community.number, 4, day + _EPOCH_DAYS, 2, act, 4, ruleset, 4, n,
+            8, rule.weight * rule.effective(n),
+        )
         for fold in folds
         for standing, touch in fold.touched.items()
-        for key in touch.counts
-    )
+        for (day, act, ruleset), rule in touch.counts.items()
+        for n in (standing.counts[day, act, ruleset],)
+    ]  # fmt: skip
     if rows:
+        await copying.copy(connection, "changed_counts", _COUNT.split(), rows)
         await connection.execute(
-            """
-            insert into day_counts (person_no, community_no, day, act, ruleset, n, score)
-            select person_no, community_no, date '1970-01-01' + day, act, ruleset, n, score
-              from unnest($1::integer[], $2::integer[], $3::integer[], $4::smallint[], $5::integer[], $6::integer[],
-                          $7::bigint[]) as changed (person_no, community_no, day, act, ruleset, n, score)
+            f"""
+            insert into day_counts ({_columns(_COUNT)})
+            select {_columns(_COUNT)}
+              from changed_counts
+             order by person_no, community_no, day
                 on conflict (person_no, community_no, day, act, ruleset)
                 do update set n = excluded.n, score = excluded.score
-            """,
-            *zip(*rows, strict=True),
+            """
         )
 
 
 async def _write_standings(connection: Any, folds: Sequence[LaneFold]) -> None:
-    rows = sorted(
-        (touch.person.number, standing.community.number, touch.person.person, standing.key, standing.points,
-         standing.active)
+    rows = [
+        _STANDING_ROW.pack(
+            6, 4, touch.person.number, 4, standing.community.number, 8, standing.points, 1, standing.active
+        ) + copying.bigint(standing.key) + copying.text(touch.person.person)
         for fold in folds
         for standing, touch in fold.touched.items()
-    )  # fmt: skip
+    ]  # fmt: skip
     if rows:
+        await copying.copy(connection, "changed_standings", _STANDING.split(), rows)
         await connection.execute(
-            """
-            insert into standings (person_no, community_no, person, activity_key, points, active)
-            select person_no, community_no, person, activity_key, points, active
-              from unnest($1::integer[], $2::integer[], $3::text[], $4::bigint[], $5::bigint[], $6::boolean[])
-                   as changed (person_no, community_no, person, activity_key, points, active)
+            f"""
+            insert into standings ({_columns(_STANDING)})
+            select {_columns(_STANDING)}
+              from changed_standings
+             order by person_no, community_no
                 on conflict (person_no, community_no)
                 do update set activity_key = excluded.activity_key, points = excluded.points, active = excluded.active
-            """,
-            *zip(*rows, strict=True),
+            """
         )
 
 
-async def _add_to_buckets(connection: Any, folds: Sequence[LaneFold], layout: Layout) -> None:
+async def _add_to_buckets(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
     changes = (
         (standing.community.number, touch.before, standing.place)
         for fold in folds
         for standing, touch in fold.touched.items()
     )
-    if moves := layout.moves(changes):
+    if moves := beginnings.moves(changes):
         await connection.execute(
             """
             insert into rank_buckets (metric, community_no, lower_key, members)
@@ -191,3 +189,7 @@ async def _add_to_buckets(connection: Any, folds: Sequence[LaneFold], layout: La
             """,
             *zip(*moves, strict=True),
         )
+
+
+def _columns(names: str) -> str:
+    return ", ".join(names.split())

@@ -1,0 +1,226 @@
+"""One person's facts give one result, whatever else arrives in between and however it is cut into batches."""
+
+import random
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import asyncpg
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.scoring.projections import ScoringProjection
+from shared.messaging.facts import InboundFact, LaneFacts, Poison
+from tests.scoring.story import NOON, Story
+from tests.scoring.tables import empty, recomputed, tables
+
+PEOPLE = [("acme", "ana"), ("acme", "bo"), ("acme", "cai"), ("zenith", "ana"), ("acme", "dee")]
+ACTIONS = st.tuples(
+    st.sampled_from(PEOPLE), st.integers(0, 1), st.integers(-3, 3), st.sampled_from(["post"] * 5 + ["remove", "member"])
+)
+
+
+class Feeder:
+    """Hands facts to a projection as the consumer does: lane by lane, memory kept from commit to commit."""
+
+    def __init__(self, connection: Any, projection: ScoringProjection | None = None) -> None:
+        self._connection = connection
+        self.projection = projection or ScoringProjection()
+        self.memory: dict[int, Any] = {}
+
+    async def apply(self, facts: Sequence[InboundFact]) -> None:
+        """In one transaction."""
+        lanes = [
+            LaneFacts(lane, [fact for fact in facts if fact.partition == lane], self.memory.pop(lane, None))
+            for lane in sorted({fact.partition for fact in facts})
+        ]
+        async with self._connection.transaction():
+            await self.projection.apply(self._connection, lanes)
+        self.memory |= {lane.lane: lane.memory for lane in lanes}
+
+
+def history(actions: Sequence[tuple[tuple[str, str], int, int, str]]) -> list[list[InboundFact]]:
+    """The facts of these actions, per topic in the order in which they happened."""
+    stories = {organization: Story(organization=organization) for organization in ("acme", "zenith")}
+    communities = {(name, number): story.community() for name, story in stories.items() for number in (0, 1)}
+    members, content = [], []
+    posts: dict[tuple[tuple[str, str], int], list[InboundFact]] = {}
+    inside: dict[tuple[tuple[str, str], int], bool] = {}
+    for minute, (who, number, day, action) in enumerate(actions):
+        story, community = stories[who[0]], communities[who[0], number]
+        at = NOON + timedelta(days=day, minutes=minute)
+        own = posts.setdefault((who, number), [])
+        if action == "post":
+            own.append(story.published(who[1], community, at=at))
+            content.append(own[-1])
+        elif action == "remove" and own:
+            content.append(story.removed(own.pop(minute % len(own)), at=at + timedelta(days=1)))
+        elif action == "member":
+            first, active = (who, number) not in inside, inside.get((who, number), False)
+            inside[who, number] = not active
+            fact = (
+                story.left(who[1], community, at=at) if active else story.joined(who[1], community, first=first, at=at)
+            )
+            members.append(fact)
+    return [members, content]
+
+
+def merged(topics: Sequence[Sequence[InboundFact]], chance: random.Random) -> list[InboundFact]:
+    """Some interleaving of the topics' partitions."""
+    queues: dict[tuple[str, int], list[InboundFact]] = {}
+    for topic in topics:
+        for fact in topic:
+            queues.setdefault((fact.topic, fact.partition), []).append(fact)
+    waiting = [list(reversed(queue)) for queue in queues.values()]
+    result = []
+    while waiting := [queue for queue in waiting if queue]:
+        result.append(chance.choice(waiting).pop())
+    return result
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(actions=st.lists(ACTIONS, min_size=1, max_size=60), seed=st.integers(0, 2**32))
+async def test_any_interleaving_and_any_cut_gives_the_same_tables(
+    pool: "asyncpg.Pool[asyncpg.Record]", actions: list[Any], seed: int
+) -> None:
+    chance = random.Random(seed)
+    topics = history(actions)
+    outcomes = []
+    async with pool.acquire() as connection:
+        for _ in range(2):
+            await empty(connection)
+            small = ScoringProjection(persons_in_memory=2, counts_in_memory=4)
+            feeder = Feeder(connection, chance.choice([small, ScoringProjection()]))
+            facts = merged(topics, chance)
+            while facts:
+                size = chance.randint(1, 12)
+                await feeder.apply(facts[:size])
+                facts = facts[size:]
+                if chance.random() < 0.3:
+                    feeder.memory.clear()
+            outcomes.append(await tables(connection))
+        assert outcomes[0] == outcomes[1]
+        assert outcomes[0]["journal"] if any(topics) else True
+        stored = [(row[0], row[1], row[4], *row[5:7]) for row in outcomes[0]["standings"]]
+        assert sorted(stored, key=repr) == await recomputed(connection)
+        assert not await connection.fetch(
+            """
+            select from standings
+             where points <> (select coalesce(sum(points_given), 0)
+                                from point_entries
+                               where (point_entries.person_no, point_entries.community_no)
+                                   = (standings.person_no, standings.community_no))
+            """
+        )
+        for row in await connection.fetch("select lane, count(*), min(seq), max(seq) from journal group by lane"):
+            assert row["min"] == 1
+            assert row["max"] == row["count"]
+
+
+async def test_a_post_before_the_join_ranks_nobody_until_the_join(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    story = Story()
+    community = story.community()
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        await feeder.apply([story.published("ana", community)])
+        assert await connection.fetchval("select active from standings") is False
+        assert await connection.fetchval("select coalesce(sum(members), 0)::int from rank_buckets") == 0
+        await feeder.apply([story.joined("ana", community)])
+        assert await connection.fetchval("select active from standings") is True
+        assert await connection.fetchval("select sum(members)::int from rank_buckets") == 2
+
+
+async def test_who_leaves_keeps_the_score_and_who_returns_is_not_scored_again(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    story = Story()
+    community = story.community()
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        await feeder.apply([story.joined("ana", community)])
+        before = await connection.fetchrow("select activity_key, active from standings")
+        await feeder.apply([story.left("ana", community)])
+        assert await connection.fetchrow("select activity_key, active from standings") == (
+            before["activity_key"],
+            False,
+        )
+        assert await connection.fetchval("select sum(members)::int from rank_buckets") == 0
+        await feeder.apply([story.joined("ana", community, first=False)])
+        assert await connection.fetchrow("select activity_key, active from standings") == before
+        assert await connection.fetchval("select count(*) from point_entries") == 1
+
+
+async def test_memory_of_a_failed_transaction_is_not_needed(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    story = Story()
+    community = story.community()
+    good = [story.published("ana", community) for _ in range(3)]
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        await feeder.apply(good[:1])
+        with pytest.raises(Poison):
+            await feeder.apply([good[1], story.removed(good[0]), story.removed(good[1]), story.removed(good[2])])
+        await feeder.apply(good[1:])
+        assert await connection.fetchval("select points from standings") == 30
+        assert await connection.fetchval("select max(seq) from journal") == 3
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        ({"organization": 7}, "cannot be read"),
+        ({"author": "x" * 65}, "cannot be read"),
+        ({"occurred_at": "2026-03-01T12:00:00"}, "cannot be read"),
+        ({"local_day": "2026-02-30"}, "cannot be read"),
+        ({"community": "0190A0A0-0000-7000-8000-000000000000"}, "not the id of a community"),
+        ({"community": "x" * 36}, "badly formed|invalid UUID"),
+        ({"post": "y" * 36}, "hex"),
+        ({"author": "somebody else"}, "key"),
+        ({"organization": "a\0b"}, "invalid byte sequence"),
+    ],
+)
+async def test_a_fact_of_the_wrong_shape_can_never_be_applied(
+    pool: "asyncpg.Pool[asyncpg.Record]", change: dict[str, Any], reason: str
+) -> None:
+    story = Story()
+    community = story.community()
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        with pytest.raises((Poison, asyncpg.PostgresError), match=reason) as caught:
+            await feeder.apply([story.published("ana", community), story.published("ana", community, **change)])
+        assert isinstance(caught.value, Poison) or caught.value.sqlstate[:2] in ("22", "23")
+        assert await connection.fetchval("select count(*) from journal") == 0
+
+
+async def test_the_same_event_is_never_journaled_twice(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    story = Story()
+    fact = story.published("ana", story.community())
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        await feeder.apply([fact])
+        with pytest.raises(asyncpg.UniqueViolationError):
+            await feeder.apply([fact])
+
+
+async def test_days_long_before_1970_and_far_ahead_are_folded(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    story = Story(zone="Pacific/Auckland")
+    community = story.community()
+    async with pool.acquire() as connection:
+        feeder = Feeder(connection)
+        for year in (1926, 1969, 1997, 2026):
+            await feeder.apply([story.published("ana", community, at=NOON.replace(year=year))])
+        days = await connection.fetch("select day::text from day_counts order by day")
+        assert [row[0] for row in days] == ["1926-03-01", "1969-03-02", "1997-03-02", "2026-03-02"]  # +11:30 until 1945
+        newest_only = Feeder(connection)
+        await newest_only.apply([story.published("bo", community, at=NOON)])
+        keys = await connection.fetch("select distinct activity_key from standings")
+        assert len(keys) == 1
+
+
+async def test_a_person_of_another_organization_is_another_person(pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    acme, zenith = Story(organization="acme"), Story(organization="zenith")
+    async with pool.acquire() as connection:
+        await Feeder(connection).apply(
+            [acme.published("ana", acme.community()), zenith.published("ana", zenith.community())]
+        )
+        assert await connection.fetchval("select count(*) from persons") == 2
