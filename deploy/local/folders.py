@@ -60,7 +60,7 @@ def copy_of(source: Path, target: Path) -> Path:
         unfinished = target.with_name(f"{target.name}.{os.getpid()}")
         shutil.copytree(source, unfinished, symlinks=True)
         for folder, _, files in os.walk(unfinished):
-            os.chmod(folder, 0o755)
+            os.chmod(folder, 0o755)  # noqa: S103 - the copy of public binaries
             for file in files:
                 if not os.path.islink(path := os.path.join(folder, file)):
                     os.chmod(path, 0o755 if os.access(path, os.X_OK) else 0o644)

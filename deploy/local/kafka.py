@@ -145,8 +145,8 @@ class EmbeddedKafka:
 
     def wait(self, timeout_seconds: float) -> bool:
         """Whether the broker ended by itself within that time."""
-        assert self._process is not None
-        return wait_until(lambda: self._process is None or self._process.poll() is not None, timeout_seconds, every_seconds=0.2)
+        process = self._process
+        return process is None or wait_until(lambda: process.poll() is not None, timeout_seconds, every_seconds=0.2)
 
     def _write_settings(self) -> None:
         self._port = self._port or free_port()

@@ -19,7 +19,17 @@ from typing import Final, Self
 import asyncpg
 
 from deploy.local.folders import copy_of, make_folder, make_outside, outside, reachable
-from deploy.local.processes import FolderLock, ServerFailed, User, free_port, living, signal_all, spawn, stop, wait_until
+from deploy.local.processes import (
+    FolderLock,
+    ServerFailed,
+    User,
+    free_port,
+    living,
+    signal_all,
+    spawn,
+    stop,
+    wait_until,
+)
 
 APP_ROLE: Final = "qunli"
 """Owns the databases, and is no superuser."""
@@ -76,9 +86,7 @@ class EmbeddedPostgres:
         settings: override `SETTINGS`.
     """
 
-    def __init__(
-        self, folder: Path, port: int | None = None, settings: Mapping[str, str | int] | None = None
-    ) -> None:
+    def __init__(self, folder: Path, port: int | None = None, settings: Mapping[str, str | int] | None = None) -> None:
         self.folder = Path(os.path.abspath(folder))
         self.log = self.folder / "postgres.log"
         self._settings = {**SETTINGS, **(settings or {})}

@@ -1,0 +1,55 @@
+# Every recipe needs only python3 (3.11 or newer); the first one installs the rest into .venv and .cache.
+
+PYTHON ?= python3
+PORT ?= 8400
+LOG ?= local
+RUN := .venv/bin/python
+MAKEFLAGS += --no-print-directory
+
+.DEFAULT_GOAL := help
+.PHONY: help install run demo import kafka reset test check fix mutants bench lock
+
+help: ## Show this menu
+	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+
+install: ## Install or update what the project needs (the other targets do it by themselves)
+	@$(PYTHON) deploy/local/install.py
+
+run: install ## Run the whole system on one port [PORT=8400] [LOG=local|kafka]
+	@PORT=$(PORT) LOG=$(LOG) exec $(RUN) -m deploy.local.run
+
+demo: install ## Play a story on the running system and show the leaderboard
+	@exec $(RUN) -m deploy.local.demo
+
+import: install ## Load a Stack Exchange dump into the running system: DUMP=<folder or Posts.xml> [COMMUNITY=<name>]
+	@DUMP="$(DUMP)" COMMUNITY="$(COMMUNITY)" exec $(RUN) -m deploy.local.importer
+
+kafka: install ## Run Apache Kafka on loopback, for `make run LOG=kafka` [KAFKA_PORT=9092]
+	@exec $(RUN) -m deploy.local.kafka
+
+reset: install ## Remove all local data
+	@exec $(RUN) -m deploy.local.reset
+
+test: check ## Run everything that CI runs
+	@$(RUN) -m pytest </dev/null
+
+check: install ## Check style, types and who may import whom
+	@.venv/bin/ruff check .
+	@.venv/bin/ruff format --check .
+	@.venv/bin/mypy
+	@PYTHONPATH=. .venv/bin/lint-imports --no-cache
+
+fix: install ## Repair style where a tool can
+	@.venv/bin/ruff check --fix .
+	@.venv/bin/ruff format .
+
+mutants: install ## Break each promise once and see the tests fail
+	@exec $(RUN) -m tests.mutants.run
+
+bench: install ## Measure speed and memory
+	@exec $(RUN) -m tests.bench
+
+lock: install ## Pin all dependencies anew after a change of pyproject.toml [UPGRADE=1]
+	@UV_CACHE_DIR=.cache/uv .venv/bin/uv pip compile pyproject.toml --group dev --output-file requirements.lock --quiet \
+		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+	@$(PYTHON) deploy/local/install.py
