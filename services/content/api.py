@@ -22,8 +22,9 @@ from shared.http.idempotency import Idempotency
 from shared.http.models import Identifier, Instant, RequestModel
 from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
+from shared.http.routes import service_router
 
-router = APIRouter(prefix="/v1", tags=["posts"])
+router = service_router(prefix="/v1", tags=["posts"])
 
 Service = Annotated[Content, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]

@@ -21,8 +21,9 @@ from shared.http.idempotency import Idempotency
 from shared.http.models import Currency, Identifier, Instant, PersonId, RequestModel, Zone
 from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
+from shared.http.routes import service_router
 
-router = APIRouter(prefix="/v1/communities", tags=["communities"])
+router = service_router(prefix="/v1/communities", tags=["communities"])
 
 Service = Annotated[Membership, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]

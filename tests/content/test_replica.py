@@ -1,0 +1,206 @@
+"""Content's copy of membership: the same whatever the order in which lanes are heard."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import asyncpg
+import msgspec
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from services.content.definition import CONTENT
+from services.content.replica import Replica, Standings
+from services.content.standing import CommunityStatus, Standing
+from shared.messaging.facts import InboundFact, LaneFacts, Poison
+from tests.content.facts import RUNNERS
+from tests.content.heard import in_lanes, joined, left, of_community
+from tests.support.databases import Databases
+
+OTHERS = "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a11"
+
+
+@pytest.fixture
+async def dsn(databases: Databases, anyio_backend: str) -> AsyncIterator[str]:
+    async with databases.fresh(template=await databases.template(*CONTENT.migrations)) as dsn:
+        yield dsn
+
+
+@pytest.fixture
+async def connection(dsn: str) -> AsyncIterator[Any]:
+    opened = await asyncpg.connect(dsn)
+    try:
+        yield opened
+    finally:
+        await opened.close()
+
+
+async def hear(connection: Any, *facts: InboundFact) -> None:
+    async with connection.transaction():
+        await Replica().apply(connection, in_lanes(facts))
+
+
+async def tables(connection: Any) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
+    communities = await connection.fetch(
+        "select community::text, organization, status, zone, currency from communities order by community"
+    )
+    members = await connection.fetch(
+        "select community::text, person, active, roles from members order by community, person"
+    )
+    return [tuple(row) for row in communities], [tuple(row) for row in members]
+
+
+def community(status: int, id: str = RUNNERS) -> tuple[Any, ...]:
+    return (id, "acme", status, "Asia/Shanghai", "CNY")
+
+
+async def test_a_community_is_known_from_whatever_is_heard_first(connection: Any) -> None:
+    await hear(connection, joined("bo"))
+    assert await tables(connection) == ([community(2)], [(RUNNERS, "bo", True, ["member"])])
+    await hear(connection, of_community("community-founded"))
+    await hear(connection, joined("ana", "owner", "member", status="draft"))
+    assert await tables(connection) == (
+        [community(2)],
+        [(RUNNERS, "ana", True, ["owner", "member"]), (RUNNERS, "bo", True, ["member"])],
+    )
+
+
+async def test_a_status_rises_and_never_falls(connection: Any) -> None:
+    await hear(connection, of_community("community-founded"))
+    assert (await tables(connection))[0] == [community(1)]
+    await hear(connection, of_community("community-launched"))
+    assert (await tables(connection))[0] == [community(2)]
+    await hear(connection, of_community("community-founded"))
+    assert (await tables(connection))[0] == [community(2)]
+
+
+async def test_the_last_a_person_did_holds(connection: Any) -> None:
+    await hear(connection, joined("bo"), left("bo"))
+    assert (await tables(connection))[1] == [(RUNNERS, "bo", False, [])]
+    await hear(connection, joined("bo"))
+    assert (await tables(connection))[1] == [(RUNNERS, "bo", True, ["member"])]
+
+
+async def test_a_known_community_is_not_written_again(connection: Any) -> None:
+    """Else every join would wait for every other lane's batch."""
+    await hear(connection, joined("bo"))
+    before = await connection.fetchval("select xmin::text from communities")
+    await hear(connection, joined("cy"), of_community("community-founded"))
+    assert await connection.fetchval("select xmin::text from communities") == before
+
+
+async def test_what_cannot_be_read_is_poison_and_writes_nothing(connection: Any) -> None:
+    broken = of_community("community-launched")
+    broken.value = b'{"organization":"acme"}'
+    with pytest.raises(Poison) as poison:
+        await hear(connection, joined("bo"), broken)
+    assert poison.value.fact is broken
+    assert await tables(connection) == ([], [])
+
+
+async def test_an_unknown_status_is_poison(connection: Any) -> None:
+    with pytest.raises(Poison):
+        await hear(connection, joined("bo", status="paused"))
+
+
+async def test_standings_are_looked_up_together(connection: Any) -> None:
+    await hear(connection, joined("ana", "owner", "member"), joined("bo"), left("bo"))
+    found = await Standings().load(
+        connection, {(RUNNERS, "ana"), (RUNNERS, "bo"), (RUNNERS, "cy"), (OTHERS, "ana")}
+    )
+    of_runners = {
+        "organization": "acme",
+        "community": RUNNERS,
+        "status": CommunityStatus.LAUNCHED,
+        "zone": "Asia/Shanghai",
+        "currency": "CNY",
+    }
+    assert found == {
+        (RUNNERS, "ana"): Standing(**of_runners, active=True, roles=("owner", "member")),
+        (RUNNERS, "bo"): Standing(**of_runners, active=False, roles=()),
+        (RUNNERS, "cy"): Standing(**of_runners, active=False, roles=()),
+    }
+
+
+async def test_a_look_up_assigns_no_transaction_id(connection: Any) -> None:
+    await hear(connection, joined("bo"))
+    async with connection.transaction():
+        await Standings().load(connection, [(RUNNERS, "bo")])
+        assert await connection.fetchval("select pg_current_xact_id_if_assigned()::text") is None
+
+
+def history(acts: list[tuple[str, str]]) -> list[InboundFact]:
+    """What membership published: two communities founded and launched, then people coming and going."""
+    facts = []
+    for id in (RUNNERS, OTHERS):
+        facts += [
+            of_community("community-founded", community=id),
+            joined("ana", "owner", "member", status="draft", community=id),
+            of_community("community-launched", community=id),
+        ]
+    members = set()
+    for act in acts:
+        person, id = act
+        facts.append(left(person, community=id) if act in members else joined(person, community=id))
+        members ^= {act}
+    return facts
+
+
+@st.composite
+def deliveries(draw: st.DrawFn) -> tuple[list[InboundFact], list[list[LaneFacts]]]:
+    """A history, and the batches in which lanes hear it: each lane in order, lanes in any order, split anywhere."""
+    person, id = st.sampled_from([f"p{number}" for number in range(5)]), st.sampled_from([RUNNERS, OTHERS])
+    facts = history(draw(st.lists(st.tuples(person, id), max_size=20)))
+    waiting = {lane.lane: list(lane.facts) for lane in in_lanes(facts)}
+    batches = []
+    while waiting:
+        lanes = draw(st.lists(st.sampled_from(sorted(waiting)), min_size=1, max_size=3, unique=True))
+        batch = []
+        for lane in sorted(lanes):
+            count = draw(st.integers(1, len(waiting[lane])))
+            batch.append(LaneFacts(lane, waiting[lane][:count]))
+            waiting[lane] = waiting[lane][count:]
+            if not waiting[lane]:
+                del waiting[lane]
+        batches.append(batch)
+    return facts, batches
+
+
+@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(delivery=deliveries())
+async def test_any_interleaving_of_lanes_gives_the_same_tables(
+    connection: Any, delivery: tuple[list[InboundFact], list[list[LaneFacts]]]
+) -> None:
+    facts, batches = delivery
+    members: dict[tuple[str, str], tuple[bool, list[str]]] = {
+        (id, "ana"): (True, ["owner", "member"]) for id in (RUNNERS, OTHERS)
+    }
+    for fact in facts:
+        data = msgspec.json.decode(fact.value)
+        if fact.type == "membership.member-joined.v1" and data["person"] != "ana":
+            members[data["community"], data["person"]] = (True, ["member"])
+        elif fact.type == "membership.member-left.v1":
+            members[data["community"], data["person"]] = (False, [])
+    await connection.execute("truncate communities, members")
+    for batch in batches:
+        async with connection.transaction():
+            await Replica().apply(connection, batch)
+    assert await tables(connection) == (
+        [community(2, RUNNERS), community(2, OTHERS)],
+        [(*key, *members[key]) for key in sorted(members)],
+    )
+
+
+async def test_batches_that_share_communities_do_not_deadlock(dsn: str, connection: Any) -> None:
+    """Rows are written in one order, whatever the order in which they were heard."""
+    ids = [f"0193a5b0-7f6e-7c3a-9d53-{number:012d}" for number in range(200)]
+    second = await asyncpg.connect(dsn)
+    try:
+        forth = [joined("bo", community=id) for id in ids]
+        back = [joined("cy", community=id) for id in reversed(ids)]
+        await asyncio.wait_for(asyncio.gather(hear(connection, *forth), hear(second, *back)), 20)
+    finally:
+        await second.close()
+    assert await connection.fetchval("select count(*) from members where active") == 400
+    assert await connection.fetchval("select count(*) from communities where status = 2") == 200

@@ -1,0 +1,101 @@
+"""A service served to a test: its real application over its real database, called through ASGI."""
+
+import json
+import uuid
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import httpx
+from pydantic import SecretStr
+
+from shared.http.app import create_app
+from shared.http.issuer import DevelopmentIssuer
+from shared.service import Definition, Kernel, open_kernel
+from shared.settings import Settings
+
+
+@dataclass(frozen=True)
+class Client:
+    """One caller: requests with its token. Every POST gets an Idempotency-Key of its own unless one is given."""
+
+    http: httpx.AsyncClient
+    headers: dict[str, str]
+
+    async def get(self, path: str, **headers: str) -> httpx.Response:
+        return await self._send("GET", path, headers)
+
+    async def post(
+        self, path: str, body: Any = None, *, key: str | None = None, **headers: str
+    ) -> httpx.Response:
+        return await self._send("POST", path, {"Idempotency-Key": key or str(uuid.uuid4()), **headers}, body)
+
+    async def patch(self, path: str, body: Any, **headers: str) -> httpx.Response:
+        return await self._send("PATCH", path, headers, body)
+
+    async def delete(self, path: str, **headers: str) -> httpx.Response:
+        return await self._send("DELETE", path, headers)
+
+    async def _send(self, method: str, path: str, headers: dict[str, str], body: Any = None) -> httpx.Response:
+        content = None if body is None else json.dumps(body)
+        sent = {name.replace("_", "-"): value for name, value in headers.items()}
+        typed = {} if content is None else {"Content-Type": "application/json"}
+        return await self.http.request(method, path, content=content, headers={**self.headers, **typed, **sent})
+
+
+@dataclass(frozen=True)
+class Served:
+    """A service under test.
+
+    Attributes:
+        dsn: of its database.
+        kernel: what its use cases work with.
+        document: its OpenAPI document.
+    """
+
+    dsn: str
+    kernel: Kernel
+    http: httpx.AsyncClient
+    issuer: DevelopmentIssuer
+    document: dict[str, Any] = field(repr=False)
+
+    def person(self, person: str, organization: str = "acme") -> Client:
+        return self._client(self.issuer.sign(sub=person, org=organization))
+
+    def machine(self, scope: str, organization: str = "acme", acting: str | None = None) -> Client:
+        token = self.issuer.sign(sub="machine", org=organization, scope=scope)
+        return self._client(token, **({"Acting-Person": acting} if acting is not None else {}))
+
+    def _client(self, token: str, **headers: str) -> Client:
+        return Client(self.http, {"Authorization": f"Bearer {token}", **headers})
+
+
+@asynccontextmanager
+async def serving(definition: Definition[Any], dsn: str, folder: Path) -> AsyncIterator[Served]:
+    """Serve `definition` over the database at `dsn`, which has its tables; paths begin with the service's prefix."""
+    settings = Settings(mode="local", log="local", database_url=SecretStr(dsn))
+    issuer = DevelopmentIssuer(settings, folder)
+    async with open_kernel(definition, settings) as kernel:
+
+        @asynccontextmanager
+        async def open_service() -> AsyncIterator[Any]:
+            yield definition.open(kernel)
+
+        app = create_app(
+            name=definition.name,
+            title=definition.title,
+            description=definition.description,
+            settings=settings,
+            open_service=open_service,
+            routers=definition.routers(),
+            schemas=definition.folder / "contracts",
+            keys=issuer.keys(),
+        )
+        transport = httpx.ASGITransport(app, raise_app_exceptions=False)
+        async with (
+            app.router.lifespan_context(app),
+            httpx.AsyncClient(transport=transport, base_url=f"http://test/") as http,
+        ):
+            yield Served(dsn, kernel, http, issuer, app.openapi())
