@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any, Protocol
 from urllib.parse import urlsplit
 
@@ -62,6 +62,7 @@ class FetchedKeys:
         algorithms: the allowed signature algorithms.
         plain_loopback: local mode.
         transport: another way to the issuer, for tests.
+        clock: seconds that only grow, for tests.
 
     Raises:
         ValueError: the URL is not allowed.
@@ -80,11 +81,13 @@ class FetchedKeys:
         *,
         plain_loopback: bool = False,
         transport: httpx.AsyncBaseTransport | None = None,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
         parts = urlsplit(url)
         if parts.scheme != "https" and not (plain_loopback and parts.scheme == "http" and parts.hostname in LOOPBACK):
             raise ValueError(f"QUNLI_AUTH_JWKS_URL must be an https URL, not {url!r}")
         self._url = url
+        self._clock = clock
         self._algorithms = algorithms
         self._client = httpx.AsyncClient(timeout=3.0, follow_redirects=False, transport=transport)
         self._keys: dict[str, PyJWK] = {}
@@ -93,7 +96,7 @@ class FetchedKeys:
         self._fetching = asyncio.Lock()
 
     async def key(self, kid: str) -> PyJWK | None:
-        if kid not in self._keys or time.monotonic() - self._fetched_at > self.FRESH_SECONDS:
+        if kid not in self._keys or self._clock() - self._fetched_at > self.FRESH_SECONDS:
             await self._refresh(kid)
         if not self._keys:
             raise Unavailable("keys-unavailable", "The token cannot be checked now. Try again.")
@@ -104,7 +107,7 @@ class FetchedKeys:
 
     async def _refresh(self, kid: str) -> None:
         async with self._fetching:
-            now = time.monotonic()
+            now = self._clock()
             fresh = now - self._fetched_at <= self.FRESH_SECONDS
             pause = self.COOLDOWN_SECONDS if self._keys else self.RETRY_SECONDS
             if (fresh and kid in self._keys) or now - self._tried_at < pause:
@@ -112,7 +115,7 @@ class FetchedKeys:
             self._tried_at = now
             try:
                 self._keys = await self._fetch()
-                self._fetched_at = time.monotonic()
+                self._fetched_at = self._clock()
             except (httpx.HTTPError, ValueError) as error:
                 log.warning("auth.keys-not-fetched", error=type(error).__name__, stale=bool(self._keys))
 
