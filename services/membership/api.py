@@ -23,7 +23,8 @@ from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
-router = service_router(prefix="/v1/communities", tags=["communities"])
+communities = service_router(prefix="/v1/communities", tags=["communities"])
+members = service_router(prefix="/v1/communities/{community}/members", tags=["members"])
 
 Service = Annotated[Membership, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]
@@ -31,6 +32,10 @@ PathPerson = Annotated[PersonId, Path(alias="person")]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 Entry: TypeAlias = Literal["open", "invitation", "approval", "questionnaire", "target_tags", "min_level", "paid"]
+StatedInstant = Annotated[
+    Instant | None,
+    Field(description="Only for scope `import`: when it was; at most five minutes ahead of the server's clock."),
+]
 Place: TypeAlias = tuple[Annotated[datetime, msgspec.Meta(tz=True)], str]
 
 
@@ -68,21 +73,21 @@ class NewCommunity(RequestModel):
     probation_days: Annotated[int, Field(strict=True, ge=0, le=365)] = Field(
         7, description="Who leaves within so many days of joining leaves within probation."
     )
+    occurred_at: StatedInstant = None
 
     def charter(self) -> Charter:
-        return msgspec.convert(self.model_dump(), Charter)
+        return msgspec.convert(self.model_dump(exclude={"occurred_at"}), Charter)
 
 
 class NewMember(RequestModel):
     """How somebody joins."""
 
-    occurred_at: Instant | None = Field(
-        None,
-        description="Only for scope `import`: when it was; at most five minutes ahead of the server's clock.",
-    )
+    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"occurred_at": "2010-07-28T19:04:21Z"}]})
+
+    occurred_at: StatedInstant = None
 
 
-@router.post(
+@communities.post(
     "",
     operation_id="foundCommunity",
     summary="Found a community",
@@ -93,13 +98,20 @@ class NewMember(RequestModel):
 async def found_community(
     service: Service, caller: PersonCaller, key: Idempotency, _: ConsistencyTokens, body: NewCommunity
 ) -> Response:
-    """Any person of an organization may found one. It starts as a draft, with the default rulebook; the founder is its
-    owner and first member."""
-    done = await service.found(body.charter(), organization=caller.organization, person=caller.person, key=key)
+    """Any person of an organization may found one, or, with the header `Acting-Person`, the person an import acts for.
+    It starts as a draft, with the default rulebook; the founder is its owner and first member."""
+    done = await service.found(
+        body.charter(),
+        organization=caller.organization,
+        person=caller.person,
+        occurred_at=body.occurred_at,
+        importing=caller.importing,
+        key=key,
+    )
     return respond(done)
 
 
-@router.get(
+@communities.get(
     "",
     operation_id="listCommunities",
     summary="List the organization's communities",
@@ -118,7 +130,7 @@ async def list_communities(
     return read(request, PageOf[resources.Community](items=items, next=page.next(cursor)))
 
 
-@router.get(
+@communities.get(
     "/{community}",
     operation_id="getCommunity",
     summary="Read a community",
@@ -133,7 +145,7 @@ async def get_community(
     return read(request, resources.Community.of_row(row), version=row.version)
 
 
-@router.get(
+@communities.get(
     "/{community}/rulebook",
     operation_id="getRulebook",
     summary="Read a community's rulebook",
@@ -148,7 +160,7 @@ async def get_rulebook(
     return read(request, resources.Rulebook.of_name(row.rulebook))
 
 
-@router.post(
+@communities.post(
     "/{community}/launch",
     operation_id="launchCommunity",
     summary="Launch a draft",
@@ -163,8 +175,8 @@ async def launch_community(
     return respond(done)
 
 
-@router.post(
-    "/{community}/members",
+@members.post(
+    "",
     operation_id="joinCommunity",
     summary="Join a community, or return to it",
     status_code=201,
@@ -173,7 +185,6 @@ async def launch_community(
         200: {"model": resources.Member, "description": "An active member already; nothing changes."},
         **problems(401, 403, 404, 409, 503),
     },
-    tags=["members"],
 )
 async def join_community(
     service: Service,
@@ -195,13 +206,12 @@ async def join_community(
     return respond(done)
 
 
-@router.get(
-    "/{community}/members",
+@members.get(
+    "",
     operation_id="listMembers",
     summary="List the active members",
     response_model=PageOf[resources.Member],
     responses=problems(400, 401, 403, 404),
-    tags=["members"],
 )
 async def list_members(
     service: Service, caller: AnyCaller, community: CommunityId, page: Page, _: ConsistencyTokens, request: Request
@@ -221,13 +231,12 @@ async def list_members(
     return read(request, PageOf[resources.Member](items=items, next=page.next(cursor)))
 
 
-@router.get(
-    "/{community}/members/{person:path}",
+@members.get(
+    "/{person:path}",
     operation_id="getMember",
     summary="Read one membership",
     response_model=resources.Member,
     responses=problems(401, 403, 404),
-    tags=["members"],
 )
 async def get_member(
     service: Service,
@@ -242,13 +251,12 @@ async def get_member(
     return read(request, resources.Member.of_row(row), version=row.version)
 
 
-@router.post(
-    "/{community}/members/me/leave",
+@members.post(
+    "/me/leave",
     operation_id="leaveCommunity",
     summary="Leave a community",
     response_model=resources.Member,
     responses=problems(401, 403, 404, 409, 503),
-    tags=["members"],
 )
 async def leave_community(
     service: Service, caller: PersonCaller, key: Idempotency, _: ConsistencyTokens, community: CommunityId
@@ -271,4 +279,4 @@ def _reading(caller: Caller) -> str | None:
     return caller.person
 
 
-ROUTERS: Sequence[APIRouter] = (router,)
+ROUTERS: Sequence[APIRouter] = (communities, members)

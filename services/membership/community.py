@@ -18,12 +18,14 @@ DEFAULT_RULEBOOK = "default"
 
 
 class Found(msgspec.Struct, frozen=True, kw_only=True):
-    """Found a community, as a draft."""
+    """Found a community, as a draft. `occurred_at` None: now."""
 
     organization: str
     community: str
     founder: str
     charter: Charter
+    occurred_at: datetime | None = None
+    importing: bool = False
     now: datetime
 
 
@@ -64,11 +66,14 @@ def found(command: Found, state: State) -> list[CommunityFact]:
 
     Raises:
         Invalid: `kind-not-offered`, `entry-not-offered`, `launch-base-above-capacity`.
+        Forbidden, Invalid: `occurred_at` as stated is not allowed.
     """
     if isinstance(state, Community):
         return []
     _check(command.charter)
-    occurred_at, local_day = moment(None, now=command.now, importing=False, zone=command.charter.zone)
+    occurred_at, local_day = moment(
+        command.occurred_at, now=command.now, importing=command.importing, zone=command.charter.zone
+    )
     return [
         CommunityFounded(
             organization=command.organization,

@@ -52,7 +52,8 @@ State: TypeAlias = Stranger | Active | Left
 def start(community: Community) -> list[MemberFact]:
     """The founder becomes the owner and first member, in the same command that founds the community."""
     founded = community.founded
-    return [_joined(community, founded.owner, (OWNER, MEMBER), True, founded.occurred_at, None, importing=False)]
+    joined = _joined(community, founded.owner, (OWNER, MEMBER), True, founded.occurred_at, None, importing=False)
+    return [msgspec.structs.replace(joined, local_day=founded.local_day)]
 
 
 def join(command: Join, community: Community, state: State) -> list[MemberFact]:

@@ -2,7 +2,7 @@
 
 from typing import Literal, Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from services.membership import community, member
 from services.membership.readmodels import CommunityRow, MemberRow
@@ -12,6 +12,34 @@ from shared.http.models import AnswerModel, Currency, Identifier, Instant, Perso
 
 class Community(AnswerModel):
     """A community. Its ETag is its version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
+                    "organization": "acme",
+                    "owner": "ana",
+                    "name": "Early risers",
+                    "affinity": "We run before work.",
+                    "purpose": "acquisition",
+                    "kind": "general",
+                    "tags": ["sport"],
+                    "zone": "Asia/Shanghai",
+                    "currency": "CNY",
+                    "capacity": 200,
+                    "entry": ["open"],
+                    "launch_base": 1,
+                    "probation_days": 7,
+                    "rulebook": "default",
+                    "status": "launched",
+                    "founded_at": "2026-03-01T09:00:00.000000Z",
+                    "launched_at": "2026-03-01T09:30:00.000000Z",
+                    "version": 2,
+                }
+            ]
+        }
+    )
 
     id: Identifier
     organization: str
@@ -71,6 +99,23 @@ class Community(AnswerModel):
 
 class Member(AnswerModel):
     """A person in a community. Its ETag is its version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "community": "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
+                    "person": "bo",
+                    "status": "active",
+                    "roles": ["member"],
+                    "first_in_community": True,
+                    "joined_at": "2026-03-01T10:00:00.000000Z",
+                    "left_at": None,
+                    "version": 1,
+                }
+            ]
+        }
+    )
 
     community: Identifier
     person: PersonId

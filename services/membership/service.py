@@ -36,7 +36,16 @@ class Membership:
     ready: Callable[[], Awaitable[list[str]]]
     _limited: dict[str, bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
-    async def found(self, charter: Charter, *, organization: str, person: str, key: IdempotencyKey) -> Done:
+    async def found(
+        self,
+        charter: Charter,
+        *,
+        organization: str,
+        person: str,
+        occurred_at: datetime | None,
+        importing: bool,
+        key: IdempotencyKey,
+    ) -> Done:
         """Found a community; the founder is its owner and first member."""
         id = str(uuid7())
         own, membership, places_of = _streams(id, person)
@@ -44,7 +53,13 @@ class Membership:
         def decide(known: Known) -> Decision:
             now = known.recorded_at
             command = community.Found(
-                organization=organization, community=id, founder=person, charter=charter, now=now
+                organization=organization,
+                community=id,
+                founder=person,
+                charter=charter,
+                occurred_at=occurred_at,
+                importing=importing,
+                now=now,
             )
             founded = community.found(command, known.state(own))
             state = community.known(community.FOLD.of(founded), organization=organization)

@@ -8,7 +8,8 @@ from typing import Any
 import asyncpg
 
 from shared.http.models import format_instant
-from tests.support.serving import Client, Served
+from services.membership.messages import TYPES
+from tests.support.serving import Client, Served, check_documents
 
 COMMUNITIES = "/v1/communities"
 FOUNDING: dict[str, Any] = {
@@ -324,6 +325,16 @@ async def test_an_import_acts_for_persons_and_states_when_they_joined(membership
     )
 
 
+async def test_an_import_founds_a_community_on_the_day_it_states(membership: Served) -> None:
+    past = "2018-02-06T20:19:50.957Z"
+    founded = await membership.machine("import", acting="ana").post(COMMUNITIES, {**FOUNDING, "occurred_at": past})
+    assert founded.json()["founded_at"] == "2018-02-06T20:19:50.957000Z"
+    owner = await membership.person("ana").get(f"{founded.headers['Location']}/members/ana")
+    assert (owner.json()["roles"], owner.json()["joined_at"]) == (["owner", "member"], founded.json()["founded_at"])
+    refused = await membership.person("bo").post(COMMUNITIES, {**FOUNDING, "occurred_at": past})
+    assert reason(refused) == (403, "occurred-at-not-allowed")
+
+
 async def test_keys_of_imports_never_expire(membership: Served) -> None:
     community = await launched(membership.person("ana"))
     importer = membership.machine("import", acting="bo")
@@ -429,3 +440,7 @@ async def test_the_rulebook_is_shown(membership: Served) -> None:
         "penalties",
         "content",
     ]
+
+
+async def test_the_documents_are_true(membership: Served) -> None:
+    await check_documents(membership, TYPES)
