@@ -2,7 +2,7 @@
 
 import argparse
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import (
     AbstractAsyncContextManager,
     AsyncExitStack,
@@ -16,6 +16,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp
 
+from shared.commands.upkeep import forget_expired_keys
 from shared.database import Pool, open_writer
 from shared.http.app import create_app
 from shared.http.jwks import Keys
@@ -72,9 +73,7 @@ def serve(app: ASGIApp, settings: Settings) -> None:
 
 
 def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog=f"python -m services.{definition.name}", description=definition.description
-    )
+    parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}", description=definition.description)
     roles = parser.add_subparsers(dest="role", required=True)
     roles.add_parser("api", help="answer HTTP requests")
     roles.add_parser("relay", help="forward what was committed to the log")
@@ -85,17 +84,11 @@ def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
     )
     if definition.projection is not None:
         roles.add_parser("consume", help="fold what services publish")
-        accept = roles.add_parser(
-            "accept-epoch", help="read on after the epoch of another service was raised"
-        )
+        accept = roles.add_parser("accept-epoch", help="read on after the epoch of another service was raised")
         accept.add_argument("topic")
         accept.add_argument("epoch", type=int)
-        roles.add_parser(
-            "parked", help="list the keys whose facts could not be applied"
-        )
-        replay = roles.add_parser(
-            "replay", help="after a fix: apply the facts of a parked key"
-        )
+        roles.add_parser("parked", help="list the keys whose facts could not be applied")
+        replay = roles.add_parser("replay", help="after a fix: apply the facts of a parked key")
         replay.add_argument("lane", type=int)
         replay.add_argument("key")
     return parser
@@ -145,8 +138,8 @@ def relay_app(definition: Definition[Any], settings: Settings) -> FastAPI:
     @asynccontextmanager
     async def opened() -> AsyncIterator[Worker]:
         async with _log_and_pool(definition, settings, connections=2) as (log, pool):
-            relay = make_relay(definition, settings, pool, log)
-            async with running({f"{definition.name} relay": relay.run}):
+            relay = make_relay(definition, settings, log)
+            async with running(relay_tasks(definition, relay, pool)):
                 yield Worker(ready=relay.not_ready, live=list)
 
     return _probes(definition, settings, "relay", opened)
@@ -166,28 +159,28 @@ def consumer_app(definition: Definition[Any], settings: Settings) -> FastAPI:
             async with running(consumer_tasks(definition, consumer, pool)):
                 yield Worker(
                     ready=consumer.not_ready,
-                    live=lambda: (
-                        [why]
-                        if (why := consumer.stalled(settings.stalled_seconds))
-                        else []
-                    ),
+                    live=lambda: [why] if (why := consumer.stalled(settings.stalled_seconds)) else [],
                 )
 
     return _probes(definition, settings, "consumer", opened)
 
 
-def make_relay(
-    definition: Definition[Any], settings: Settings, pool: Pool, log: Log
-) -> Relay:
+def make_relay(definition: Definition[Any], settings: Settings, log: Log) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
-        pool,
         log,
         service=definition.name,
         topic=definition.topic,
         partitions=settings.partitions,
+        keep_seconds=settings.outbox_keep_seconds,
         watermark_seconds=settings.watermark_seconds,
+        watermarks_of=[name for name in settings.services if name != definition.name],
     )
+
+
+def relay_tasks(definition: Definition[Any], relay: Relay, pool: Pool) -> dict[str, Run]:
+    """Everything that runs in the role `relay`, by name."""
+    return {f"{definition.name} relay": relay.run, f"{definition.name} key upkeep": forget_expired_keys(pool)}
 
 
 def make_consumer(
@@ -210,14 +203,9 @@ def make_consumer(
     )
 
 
-def consumer_tasks(
-    definition: Definition[Any], consumer: Consumer, pool: Pool
-) -> dict[str, Run]:
+def consumer_tasks(definition: Definition[Any], consumer: Consumer, pool: Pool) -> dict[str, Run]:
     """Everything that runs in the role `consume`, by name."""
-    upkeep = {
-        f"{definition.name} {name}": make(pool)
-        for name, make in definition.upkeep.items()
-    }
+    upkeep = {f"{definition.name} {name}": make(pool) for name, make in definition.upkeep.items()}
     return {f"{definition.name} consumer": consumer.run, **upkeep}
 
 
@@ -245,46 +233,37 @@ async def _log_and_pool(
         name = f"qunli {definition.name}"
         log = await open_log(settings, client_id=name.replace(" ", "-"))
         stack.push_async_callback(log.close)
-        pool = await open_writer(
-            settings.database_url.get_secret_value(), name=name, size=connections
-        )
+        pool = await open_writer(settings.database_url.get_secret_value(), name=name, size=connections)
         stack.push_async_callback(close_pool, pool)
         yield log, pool
 
 
 # Roles that do one thing and end
 
-Operation = Callable[[Definition[Any], Settings, argparse.Namespace], Awaitable[None]]
+Operation = Callable[[Definition[Any], Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 
 
-async def _migrate(
-    definition: Definition[Any], settings: Settings, _: argparse.Namespace
-) -> None:
+async def _migrate(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
     applied = await definition.migrate(settings)
     print("\n".join(applied) or "nothing to apply")
 
 
-async def _raise_epoch(
-    definition: Definition[Any], settings: Settings, _: argparse.Namespace
-) -> None:
-    async with _pool(definition, settings) as pool:
-        print(f"epoch {await raise_epoch(pool)}")
+async def _raise_epoch(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
+    log = await open_log(settings, client_id=f"qunli-{definition.name}")
+    try:
+        print(f"epoch {await raise_epoch(settings.database_url.get_secret_value(), log, definition.topic)}")
+    finally:
+        await log.close()
 
 
-async def _accept_epoch(
-    definition: Definition[Any], settings: Settings, options: argparse.Namespace
-) -> None:
+async def _accept_epoch(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
     assert definition.projection is not None
     async with _pool(definition, settings) as pool:
-        await recovery.accept_epoch(
-            pool, definition.projection(settings).consumer, options.topic, options.epoch
-        )
+        await recovery.accept_epoch(pool, definition.projection(settings).consumer, options.topic, options.epoch)
     print(f"{options.topic}: epoch {options.epoch} accepted")
 
 
-async def _parked(
-    definition: Definition[Any], settings: Settings, _: argparse.Namespace
-) -> None:
+async def _parked(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
     async with _pool(definition, settings) as pool:
         keys = await deadletters.parked_keys(pool)
     for parked in keys:
@@ -293,9 +272,7 @@ async def _parked(
         print("no key is parked")
 
 
-async def _replay(
-    definition: Definition[Any], settings: Settings, options: argparse.Namespace
-) -> None:
+async def _replay(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
     assert definition.projection is not None
     async with _pool(definition, settings) as pool:
         print(

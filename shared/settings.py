@@ -15,13 +15,9 @@ DEFAULT_PARTITIONS = 12
 class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     """Every setting that all services share; each is an environment variable with the prefix `QUNLI_`."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="QUNLI_", extra="ignore", hide_input_in_errors=True
-    )
+    model_config = SettingsConfigDict(env_prefix="QUNLI_", extra="ignore", hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(
-        description="PostgreSQL 18 or newer: postgresql://user:password@host:port/database"
-    )
+    database_url: SecretStr = Field(description="PostgreSQL 18 or newer: postgresql://user:password@host:port/database")
     port: int = Field(
         8400,
         ge=0,
@@ -31,44 +27,25 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     log: Literal["kafka", "local"] = Field(
         "kafka", description="Kafka, or the append-only table of the embedded default."
     )
-    local_log_url: SecretStr | None = Field(
-        None, description="Database of the local log, where `log` is `local`."
-    )
-    kafka_bootstrap_servers: str = Field(
-        "127.0.0.1:9092", description="host:port, comma-separated."
-    )
-    kafka_security_protocol: Literal[
-        "PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"
-    ] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = (
-        "SCRAM-SHA-512"
-    )
+    local_log_url: SecretStr | None = Field(None, description="Database of the local log, where `log` is `local`.")
+    kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma-separated.")
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
     kafka_username: str | None = None
     kafka_password: SecretStr | None = None
-    kafka_ca_file: str | None = Field(
-        None, description="Certificate authorities of the brokers, PEM."
+    kafka_ca_file: str | None = Field(None, description="Certificate authorities of the brokers, PEM.")
+    partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1024, description="Of every topic, for good.")
+    writer_connections: int = Field(8, ge=2, description="Most connections of this process that write.")
+    reader_connections: int = Field(4, ge=1, description="Most connections of this process that read.")
+    consumer_workers: int = Field(2, ge=1, le=16, description="Lane transactions of this process at a time.")
+    consumer_batch_records: int = Field(5_000, ge=1, description="Records of one lane transaction.")
+    stalled_seconds: float = Field(60.0, gt=0, description="Without progress for so long, a consumer is not alive.")
+    outbox_keep_seconds: float = Field(600.0, ge=0, description="How long acknowledged rows stay in the outbox.")
+    services: tuple[str, ...] = Field(
+        ("membership", "content", "campaigns", "scoring"),
+        description="All services that publish; watermarks name them.",
     )
-    partitions: int = Field(
-        DEFAULT_PARTITIONS, ge=1, le=1024, description="Of every topic, for good."
-    )
-    writer_connections: int = Field(
-        8, ge=2, description="Most connections of this process that write."
-    )
-    reader_connections: int = Field(
-        4, ge=1, description="Most connections of this process that read."
-    )
-    consumer_workers: int = Field(
-        2, ge=1, le=16, description="Lane transactions of this process at a time."
-    )
-    consumer_batch_records: int = Field(
-        5_000, ge=1, description="Records of one lane transaction."
-    )
-    stalled_seconds: float = Field(
-        60.0, gt=0, description="Without progress for so long, a consumer is not alive."
-    )
-    watermark_seconds: float | None = Field(
-        1.0, description="How often the relay publishes a watermark; none: never."
-    )
+    watermark_seconds: float | None = Field(1.0, description="How often the relay publishes a watermark; none: never.")
 
 
 def settings_of(service: str) -> Settings:

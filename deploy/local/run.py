@@ -32,7 +32,7 @@ from shared.messaging.log import Log, LogUnavailable
 from shared.messaging.logs import open_log
 from shared.observability import logs
 from shared.observability.traces import tracing
-from shared.roles import api_app, consumer_tasks, make_consumer, make_relay
+from shared.roles import api_app, consumer_tasks, make_consumer, make_relay, relay_tasks
 from shared.service import Definition, Kernel
 from shared.settings import Settings
 
@@ -63,9 +63,7 @@ def main() -> int:
         return 1
 
 
-def _serve(
-    settings: Mapping[str, Settings], listening: socket.socket, state: Path
-) -> int:
+def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Path) -> int:
     common = settings[SERVICES[0].name]
     logs.configure(common)
     tracing.configure(common)
@@ -98,10 +96,7 @@ class Server(uvicorn.Server):
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:
-        before = {
-            number: signal.signal(number, self.handle_exit)
-            for number in (signal.SIGINT, signal.SIGTERM)
-        }
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
         try:
             yield
         finally:
@@ -111,15 +106,9 @@ class Server(uvicorn.Server):
 
 def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="make run", description=__doc__)
-    parser.add_argument(
-        "--port", type=int, default=int(os.environ.get("PORT") or DEFAULT_PORT)
-    )
-    parser.add_argument(
-        "--log", choices=("local", "kafka"), default=os.environ.get("LOG") or "local"
-    )
-    parser.add_argument(
-        "--state", type=Path, default=STATE, help="folder that holds the data"
-    )
+    parser.add_argument("--port", type=int, default=int(os.environ.get("PORT") or DEFAULT_PORT))
+    parser.add_argument("--log", choices=("local", "kafka"), default=os.environ.get("LOG") or "local")
+    parser.add_argument("--state", type=Path, default=STATE, help="folder that holds the data")
     return parser.parse_args()
 
 
@@ -139,9 +128,7 @@ def listen(port: int) -> socket.socket:
     raise AssertionError
 
 
-async def _prepare(
-    postgres: EmbeddedPostgres, port: int, log: str
-) -> dict[str, Settings]:
+async def _prepare(postgres: EmbeddedPostgres, port: int, log: str) -> dict[str, Settings]:
     """Make and migrate the databases; return each service's settings."""
     await postgres.ensure_database("qunli_log")
     settings = {}
@@ -154,15 +141,11 @@ async def _prepare(
             dsn=postgres.dsn(definition.name),
             log_dsn=postgres.dsn("qunli_log"),
         )
-    await asyncio.gather(
-        *(definition.migrate(settings[definition.name]) for definition in SERVICES)
-    )
+    await asyncio.gather(*(definition.migrate(settings[definition.name]) for definition in SERVICES))
     return settings
 
 
-def settings_for(
-    service: str, *, port: int, log: str, dsn: str, log_dsn: str
-) -> Settings:
+def settings_for(service: str, *, port: int, log: str, dsn: str, log_dsn: str) -> Settings:
     """A service's settings in this process. The environment decides what concerns Kafka, traces and the log level."""
     fixed: dict[str, Any] = {
         "mode": "local",
@@ -232,9 +215,9 @@ class _SharedLog:
 @asynccontextmanager
 async def _relay_and_consumer(kernel: Kernel, log: Log) -> AsyncIterator[None]:
     """The service's other roles, on its own connections; they wake each other instead of polling."""
-    relay = make_relay(kernel.definition, kernel.settings, kernel.writer, log)
+    relay = make_relay(kernel.definition, kernel.settings, log)
     kernel.gateway.committed = relay.wake
-    tasks = {f"{kernel.definition.name} relay": relay.run}
+    tasks = relay_tasks(kernel.definition, relay, kernel.writer)
     if kernel.definition.projection is not None:
         consumer = make_consumer(
             kernel.definition,
@@ -254,13 +237,8 @@ def _url(settings: Settings) -> str:
 
 def _greeting(settings: Settings) -> str:
     url = _url(settings)
-    lines = [
-        f"Qunli runs at {url}/ on the log `{settings.log}`. Ctrl-C ends it; the data stays until `make reset`."
-    ]
-    lines += [
-        f"  {definition.title:<18} {url}/{definition.name}/docs"
-        for definition in SERVICES
-    ]
+    lines = [f"Qunli runs at {url}/ on the log `{settings.log}`. Ctrl-C ends it; the data stays until `make reset`."]
+    lines += [f"  {definition.title:<18} {url}/{definition.name}/docs" for definition in SERVICES]
     lines += [f"  {'tokens':<18} {url}/dev/docs", "In another terminal: make demo"]
     return "\n".join(lines)
 

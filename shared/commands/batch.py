@@ -99,9 +99,7 @@ class Batch:
             self._remember(*written)
         return self._outcome
 
-    async def _write(
-        self, connection: asyncpg.Connection
-    ) -> tuple[WriteSet, eventstore.Appended] | None:
+    async def _write(self, connection: asyncpg.Connection) -> tuple[WriteSet, eventstore.Appended] | None:
         running = await self._lock(connection)
         await failpoint("gateway.after-locks")
         running = await self._answer_repeats(connection, running)
@@ -135,9 +133,7 @@ class Batch:
         await failpoint("gateway.after-append")
         self._answer(running, writes, appended)
         recorded = [
-            fact
-            for fact, sequence in zip(writes.recorded, appended.sequences, strict=True)
-            if sequence is not None
+            fact for fact, sequence in zip(writes.recorded, appended.sequences, strict=True) if sequence is not None
         ]
         if recorded:
             await self._writing.project(connection, recorded)
@@ -166,30 +162,20 @@ class Batch:
             self._groups[number]: []
             for number in numbers
             if number not in self._outcome.refused
-            and any(
-                lock_number(name) in held for name, _ in names(self._commands[number])
-            )
+            and any(lock_number(name) in held for name, _ in names(self._commands[number]))
         }
-        running = []
+        running: list[int] = []
         for number in numbers:
             if number not in self._outcome.refused:
                 waiting.get(self._groups[number], running).append(number)
         self._outcome.elsewhere = list(waiting.values())
         return running
 
-    async def _answer_repeats(
-        self, connection: asyncpg.Connection, numbers: Sequence[int]
-    ) -> list[int]:
+    async def _answer_repeats(self, connection: asyncpg.Connection, numbers: Sequence[int]) -> list[int]:
         """Answer the commands whose key was used before; return the others."""
-        keys = {
-            number: key
-            for number in numbers
-            if (key := self._commands[number].idempotency) is not None
-        }
-        stored = await eventstore.stored_answers(
-            connection, [(key.caller, key.key) for key in keys.values()]
-        )
-        running = []
+        keys = {number: key for number in numbers if (key := self._commands[number].idempotency) is not None}
+        stored = await eventstore.stored_answers(connection, [(key.caller, key.key) for key in keys.values()])
+        running: list[int] = []
         for number in numbers:
             key = keys.get(number)
             row = stored.get((key.caller, key.key)) if key else None
@@ -198,15 +184,11 @@ class Batch:
             elif (row["route"], row["body_hash"]) != (key.route, key.body_hash):
                 self._outcome.refused[number] = _key_reused()
             else:
-                answer = Answer(
-                    row["status"], row["body"], msgspec.json.decode(row["headers"])
-                )
+                answer = Answer(row["status"], row["body"], msgspec.json.decode(row["headers"]))
                 self._outcome.done[number] = Done(answer, row["token"], repeated=True)
         return running
 
-    async def _load(
-        self, connection: asyncpg.Connection, numbers: Sequence[int]
-    ) -> WriteSet:
+    async def _load(self, connection: asyncpg.Connection, numbers: Sequence[int]) -> WriteSet:
         streams: dict[str, Stream[Any]] = {}
         wanted: dict[str, tuple[Lookup[Any, Any], set[Any]]] = {}
         for number in numbers:
@@ -215,9 +197,7 @@ class Batch:
                 streams[stream.id] = stream
             for lookup, key in command.lookups:
                 wanted.setdefault(lookup.name, (lookup, set()))[1].add(key)
-        now, heads = await eventstore.load(
-            connection, list(streams.values()), self._cache.known(streams)
-        )
+        now, heads = await eventstore.load(connection, list(streams.values()), self._cache.known(streams))
         found: dict[tuple[str, Any], Any] = {}
         for name, (lookup, lookup_keys) in wanted.items():
             for key, value in (await lookup.load(connection, lookup_keys)).items():
@@ -227,10 +207,7 @@ class Batch:
     def _decide(self, number: int, writes: WriteSet) -> None:
         command = self._commands[number]
         key = command.idempotency
-        if (
-            key is not None
-            and (first := self._first_use.get((key.caller, key.key))) is not None
-        ):
+        if key is not None and (first := self._first_use.get((key.caller, key.key))) is not None:
             if self._commands[first].idempotency == key:
                 self._repeats.append((number, first))
             else:
@@ -244,7 +221,7 @@ class Batch:
                 self._outcome.again.append(number)
                 return
             writes.accept(number, self._groups[number], command, decision)
-        except Exception as error:  # noqa: BLE001  a refusal, or a bug: either way, only this command's
+        except Exception as error:
             self._outcome.refused[number] = error
         else:
             self._answers[number] = decision.answer
@@ -267,9 +244,7 @@ class Batch:
                 continue
             token = appended.tokens[number] if appended else None
             if token is None and number in self._seen:
-                token = writes.token(
-                    self._commands[number], self._seen[number], appended
-                )
+                token = writes.token(self._commands[number], self._seen[number], appended)
             if (answer := self._answers.get(number)) is not None:
                 self._outcome.done[number] = Done(answer, token or "")
             elif isinstance(refusal := self._outcome.refused.get(number), Refusal):
@@ -277,19 +252,13 @@ class Batch:
         for number, first in self._repeats:
             if first in self._outcome.done:
                 answered = self._outcome.done[first]
-                self._outcome.done[number] = Done(
-                    answered.answer, answered.token, repeated=True
-                )
+                self._outcome.done[number] = Done(answered.answer, answered.token, repeated=True)
 
     def _remember(self, writes: WriteSet, appended: eventstore.Appended) -> None:
         for command, group in zip(self._commands, self._groups, strict=True):
             if group in appended.conflicts:
-                self._cache.forget(
-                    stream.id for stream in (*command.writes, *command.reads)
-                )
-        self._cache.remember(
-            (stream.id, head) for stream, head in writes.heads(appended)
-        )
+                self._cache.forget(stream.id for stream in (*command.writes, *command.reads))
+        self._cache.remember((stream.id, head) for stream, head in writes.heads(appended))
 
 
 async def _rollback(transaction: Any) -> None:

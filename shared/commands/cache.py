@@ -17,9 +17,7 @@ class HeadCache:
 
     def known(self, stream_ids: Iterable[str]) -> Mapping[str, Head]:
         """What is kept of these streams. Facts may have come since: `eventstore.load` reads them."""
-        return {
-            id: head for id in stream_ids if (head := self._heads.get(id)) is not None
-        }
+        return {id: head for id in stream_ids if (head := self._heads.get(id)) is not None}
 
     def remember(self, heads: Iterable[tuple[str, Head]]) -> None:
         """Keep these heads; call it only with what is committed."""

@@ -84,9 +84,7 @@ class Gateway:
     async def close(self) -> None:
         """Finish what is under way."""
         while self._worker is not None or self._tasks:
-            await asyncio.gather(
-                *filter(None, (self._worker, *self._tasks)), return_exceptions=True
-            )
+            await asyncio.gather(*filter(None, (self._worker, *self._tasks)), return_exceptions=True)
 
     def _wake(self) -> None:
         if self._worker is None:
@@ -95,9 +93,7 @@ class Gateway:
     async def _work(self) -> None:
         try:
             while self._queue:
-                await asyncio.sleep(
-                    0
-                )  # requests that arrived in the same turn of the loop join the batch
+                await asyncio.sleep(0)  # requests that arrived in the same turn of the loop join the batch
                 await self._run_batch(self._take(), wait=False)
         finally:
             self._worker = None
@@ -124,9 +120,7 @@ class Gateway:
             return
         metrics.BATCH_COMMANDS.labels(self.writing.service).observe(len(batch))
         try:
-            outcome = await self._transaction(
-                [waiting.command for waiting in batch], wait=wait
-            )
+            outcome = await self._transaction([waiting.command for waiting in batch], wait=wait)
             await failpoint("gateway.before-answers")
             self._settle(batch, outcome)
         except CommitUnknown as error:
@@ -140,25 +134,19 @@ class Gateway:
             self._fail(batch, Unavailable("outcome-unknown", OUTCOME_UNKNOWN))
         except asyncpg.LockNotAvailableError:
             self._fail(batch, Unavailable("busy", BUSY))
-        except Exception as error:  # noqa: BLE001  whatever it is, every caller is answered
+        except Exception as error:
             await self._failed(batch, error, wait=wait)
 
     async def _transaction(self, commands: Sequence[Command], *, wait: bool) -> Outcome:
         async with self.pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
-            return await Batch(self.writing, self.cache, commands, wait=wait).run(
-                connection
-            )
+            return await Batch(self.writing, self.cache, commands, wait=wait).run(connection)
 
-    async def _failed(
-        self, batch: Sequence[_Waiting], error: Exception, *, wait: bool
-    ) -> None:
+    async def _failed(self, batch: Sequence[_Waiting], error: Exception, *, wait: bool) -> None:
         """Nothing is written. If one command is to blame, the others must not suffer: run them one by one."""
         if is_away(error):
             self._fail(batch, database_away(error))
         elif len(batch) == 1:
-            log.error(
-                "gateway.command-failed", service=self.writing.service, exc_info=error
-            )
+            log.error("gateway.command-failed", service=self.writing.service, exc_info=error)
             self._fail(batch, error)
         else:
             log.warning(

@@ -10,9 +10,7 @@ from shared.commands.command import Command
 @lru_cache(maxsize=65536)
 def lock_number(name: str) -> int:
     """The 64-bit advisory lock of a name. Two names that share one by chance only wait for each other."""
-    return int.from_bytes(
-        hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True
-    )
+    return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)
 
 
 def key_name(command: Command) -> str | None:

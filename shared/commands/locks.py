@@ -21,9 +21,7 @@ select case when given.shared then pg_advisory_xact_lock_shared(given.number)
 """
 
 
-async def try_locks(
-    connection: asyncpg.Connection, locks: Mapping[int, bool]
-) -> frozenset[int]:
+async def try_locks(connection: asyncpg.Connection, locks: Mapping[int, bool]) -> frozenset[int]:
     """Take every lock that is free now; return the numbers of those that are held elsewhere."""
     ordered = sorted(locks)
     rows = await connection.fetch(_TRY, ordered, [locks[number] for number in ordered])

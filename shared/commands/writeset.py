@@ -53,10 +53,7 @@ class WriteSet:
         self.keys: list[NewKey] = []
         self._writing = writing
         self._found = found
-        self._live = {
-            id: _Live(streams[id], head, head.state, head.version)
-            for id, head in heads.items()
-        }
+        self._live = {id: _Live(streams[id], head, head.state, head.version) for id, head in heads.items()}
 
     # What `decide` sees (shared.commands.command.Known)
 
@@ -82,9 +79,7 @@ class WriteSet:
             if (fact := self._live[stream.id].last_fact) is not None
         ]
 
-    def accept(
-        self, number: int, group: int, command: Command, decision: Decision
-    ) -> None:
+    def accept(self, number: int, group: int, command: Command, decision: Decision) -> None:
         """Take a decision in whole: its facts, its key, and what it teaches later commands of the batch.
 
         Raises:
@@ -96,9 +91,7 @@ class WriteSet:
         after: dict[str, tuple[Any, int]] = {}
         for stream, events in decision.events.items():
             if stream.id not in writes:
-                raise ValueError(
-                    f"a command may only write to the streams it names; {stream.id} is not among them"
-                )
+                raise ValueError(f"a command may only write to the streams it names; {stream.id} is not among them")
             version, state = self.version(stream), self.state(stream)
             for event in events:
                 version += 1
@@ -112,9 +105,7 @@ class WriteSet:
                     self.recorded_at,
                 )
                 recorded.append(fact)
-                facts.append(
-                    self._fact_row(number, group, stream, fact, command.traceparent)
-                )
+                facts.append(self._fact_row(number, group, stream, fact, command.traceparent))
             after[stream.id] = (state, version)
         if command.idempotency is not None:
             self.keys.append(self._key_row(number, group, command, decision))
@@ -140,9 +131,7 @@ class WriteSet:
         partition = key = headers = value = None
         if message is not None:
             partition, key = partition_of(message.key, writing.partitions), message.key
-            headers = msgspec.json.encode(
-                envelope(writing.service, fact, message, traceparent)
-            ).decode()
+            headers = msgspec.json.encode(envelope(writing.service, fact, message, traceparent)).decode()
             value = msgspec.json.encode(message.data)
         return NewFact(
             group=group,
@@ -159,9 +148,7 @@ class WriteSet:
             value=value,
         )
 
-    def _key_row(
-        self, number: int, group: int, command: Command, decision: Decision
-    ) -> NewKey:
+    def _key_row(self, number: int, group: int, command: Command, decision: Decision) -> NewKey:
         key = command.idempotency
         assert key is not None
         return NewKey(
@@ -191,9 +178,7 @@ class WriteSet:
         for stream in (*command.writes, *command.reads):
             head = self._live[stream.id].loaded
             if head.partition is not None and head.position is not None:
-                last[head.partition] = max(
-                    last.get(head.partition, head.position), head.position
-                )
+                last[head.partition] = max(last.get(head.partition, head.position), head.position)
         if appended is not None:
             for index in seen:
                 partition, sequence = (
@@ -201,26 +186,17 @@ class WriteSet:
                     appended.sequences[index],
                 )
                 if partition is not None and sequence is not None:
-                    last[partition] = Position(
-                        appended.epoch, appended.transaction_id, sequence
-                    )
-        return ",".join(
-            str(Token(self._writing.service, *item)) for item in sorted(last.items())
-        )
+                    last[partition] = Position(appended.epoch, appended.transaction_id, sequence)
+        return ",".join(str(Token(self._writing.service, *item)) for item in sorted(last.items()))
 
     def heads(self, appended: Appended) -> list[tuple[Stream[Any], Head]]:
         """The streams this batch has written to, as they are now."""
         heads = []
         for live in self._live.values():
-            if (
-                live.last_fact is not None
-                and (sequence := appended.sequences[live.last_fact]) is not None
-            ):
+            if live.last_fact is not None and (sequence := appended.sequences[live.last_fact]) is not None:
                 position = Position(appended.epoch, appended.transaction_id, sequence)
                 partition = self.facts[live.last_fact].partition
-                heads.append(
-                    (live.stream, Head(live.state, live.version, partition, position))
-                )
+                heads.append((live.stream, Head(live.state, live.version, partition, position)))
         return heads
 
     def due_snapshots(self, appended: Appended) -> list[tuple[Stream[Any], Head]]:
@@ -228,6 +204,5 @@ class WriteSet:
         return [
             (stream, head)
             for stream, head in self.heads(appended)
-            if (every := stream.fold.snapshot_every)
-            and head.version // every > self.loaded_version(stream) // every
+            if (every := stream.fold.snapshot_every) and head.version // every > self.loaded_version(stream) // every
         ]

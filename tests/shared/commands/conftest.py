@@ -11,12 +11,12 @@ from tests.support.ledger import READ_MODEL, WRITING
 
 
 @pytest.fixture
-async def ledger(kernel_database: str) -> AsyncIterator[str]:
+async def ledger(kernel_database: str) -> str:
     """DSN of a database with the kernel's and the ledger's tables."""
     connection = await asyncpg.connect(kernel_database)
     await connection.execute(READ_MODEL)
     await connection.close()
-    yield kernel_database
+    return kernel_database
 
 
 @pytest.fixture

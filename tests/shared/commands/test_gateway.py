@@ -30,15 +30,12 @@ async def total(pool: Pool, name: str = "a") -> int:
 
 
 async def outcomes(*runs: Any) -> list[Done | BaseException]:
-    return await asyncio.gather(*runs, return_exceptions=True)
+    done: list[Done | BaseException] = await asyncio.gather(*runs, return_exceptions=True)
+    return done
 
 
-async def test_commands_that_arrive_together_share_one_transaction(
-    gateway: Gateway, pool: Pool
-) -> None:
-    await asyncio.gather(
-        *(gateway.run(add(account(str(number)))) for number in range(50))
-    )
+async def test_commands_that_arrive_together_share_one_transaction(gateway: Gateway, pool: Pool) -> None:
+    await asyncio.gather(*(gateway.run(add(account(str(number)))) for number in range(50)))
     assert await pool.fetchval("select count(distinct transaction_id) from events") == 1
     assert await pool.fetchval("select count(*) from added") == 50
 
@@ -49,13 +46,9 @@ async def test_a_lone_command_commits_at_once(gateway: Gateway) -> None:
     assert msgspec.json.decode(done.answer.body) == {"total": 5}
 
 
-async def test_commands_on_one_stream_are_decided_in_turn_within_a_batch(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_commands_on_one_stream_are_decided_in_turn_within_a_batch(gateway: Gateway, pool: Pool) -> None:
     decided: list[int] = []
-    done = await outcomes(
-        *(gateway.run(add(A, at_most=10, decided=decided)) for _ in range(25))
-    )
+    done = await outcomes(*(gateway.run(add(A, at_most=10, decided=decided)) for _ in range(25)))
     assert sum(isinstance(each, Done) for each in done) == 10
     assert sum(isinstance(each, Conflict) for each in done) == 15
     assert await total(pool) == 10
@@ -64,21 +57,15 @@ async def test_commands_on_one_stream_are_decided_in_turn_within_a_batch(
 async def test_two_processes_on_one_hot_stream_lose_nothing_and_keep_the_limit(
     gateway: Gateway, other: Gateway, pool: Pool
 ) -> None:
-    runs = [
-        each.run(add(A, at_most=300)) for _ in range(200) for each in (gateway, other)
-    ]
+    runs = [each.run(add(A, at_most=300)) for _ in range(200) for each in (gateway, other)]
     done = await outcomes(*runs)
     assert [each for each in done if not isinstance(each, Done | Conflict)] == []
     assert sum(isinstance(each, Done) for each in done) == await total(pool) == 300
-    versions = await pool.fetchval(
-        "select array_agg(version order by version) from events"
-    )
+    versions = await pool.fetchval("select array_agg(version order by version) from events")
     assert versions == list(range(1, 301))
 
 
-async def test_a_command_over_several_streams_is_written_whole(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_command_over_several_streams_is_written_whole(gateway: Gateway, pool: Pool) -> None:
     await gateway.run(add(A, 2, also=(B,)))
     assert (await total(pool, "a"), await total(pool, "b")) == (2, 2)
 
@@ -101,9 +88,7 @@ async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighb
 
     load = eventstore.load
 
-    async def load_and_be_overtaken(
-        connection: asyncpg.Connection, streams: Any, known: Any
-    ) -> Any:
+    async def load_and_be_overtaken(connection: asyncpg.Connection, streams: Any, known: Any) -> Any:
         loaded = await load(connection, streams, known)
         if times == 0:
             await pool.execute(
@@ -115,7 +100,7 @@ async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighb
             )
         return loaded
 
-    eventstore.load = load_and_be_overtaken  # type: ignore[assignment]
+    eventstore.load = load_and_be_overtaken
     try:
         done, _ = await asyncio.gather(
             gateway.run(Command(decide, writes=(A, B))),
@@ -131,17 +116,10 @@ async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighb
         1,
         1,
     )
-    assert (
-        await pool.fetchval(
-            "select count(distinct transaction_id) from events where stream_id = 'account-a'"
-        )
-        == 2
-    )
+    assert await pool.fetchval("select count(distinct transaction_id) from events where stream_id = 'account-a'") == 2
 
 
-async def test_a_cached_state_is_never_trusted_without_reading_the_head(
-    gateway: Gateway, other: Gateway
-) -> None:
+async def test_a_cached_state_is_never_trusted_without_reading_the_head(gateway: Gateway, other: Gateway) -> None:
     await gateway.run(add(A, 5, at_most=10))
     await other.run(add(A, 5, at_most=10))
     with pytest.raises(Conflict):
@@ -150,9 +128,7 @@ async def test_a_cached_state_is_never_trusted_without_reading_the_head(
     assert msgspec.json.decode(done.answer.body) == {"total": 10}
 
 
-async def test_two_guards_of_one_batch_see_what_the_other_learned(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_two_guards_of_one_batch_see_what_the_other_learned(gateway: Gateway, pool: Pool) -> None:
     done = await outcomes(
         gateway.run(claim(A, "sun")),
         gateway.run(claim(B, "sun")),
@@ -162,9 +138,7 @@ async def test_two_guards_of_one_batch_see_what_the_other_learned(
     assert await pool.fetchval("select count(*) from events") == 2
 
 
-async def test_a_guard_holds_across_processes(
-    gateway: Gateway, other: Gateway, pool: Pool
-) -> None:
+async def test_a_guard_holds_across_processes(gateway: Gateway, other: Gateway, pool: Pool) -> None:
     for turn in range(20):
         name = f"name-{turn}"
         done = await outcomes(gateway.run(claim(A, name)), other.run(claim(B, name)))
@@ -176,9 +150,7 @@ async def test_nobody_waits_for_a_stranger(gateway: Gateway, pool: Pool) -> None
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
-        await connection.fetch(
-            "select pg_advisory_xact_lock($1)", lock_number(f"stream:{A.id}")
-        )
+        await connection.fetch("select pg_advisory_xact_lock($1)", lock_number(f"stream:{A.id}"))
         waiting = asyncio.create_task(gateway.run(add(A)))
         async with asyncio.timeout(0.5):
             await gateway.run(add(B))
@@ -190,44 +162,28 @@ async def test_nobody_waits_for_a_stranger(gateway: Gateway, pool: Pool) -> None
     assert (await total(pool, "a"), await total(pool, "b")) == (1, 2)
 
 
-async def test_a_lock_that_stays_held_is_answered_503(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_lock_that_stays_held_is_answered_503(gateway: Gateway, pool: Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await connection.fetch(
-            "select pg_advisory_xact_lock($1)", lock_number(f"stream:{A.id}")
-        )
+        await connection.fetch("select pg_advisory_xact_lock($1)", lock_number(f"stream:{A.id}"))
         with pytest.raises(Unavailable) as caught:
             await gateway.run(add(A))
     assert caught.value.reason == "busy"
     assert await total(pool) == 0
 
 
-async def test_reading_a_stream_keeps_it_from_changing_under_the_command(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_reading_a_stream_keeps_it_from_changing_under_the_command(gateway: Gateway, pool: Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await connection.fetch(
-            "select pg_advisory_xact_lock_shared($1)", lock_number(f"stream:{A.id}")
-        )
+        await connection.fetch("select pg_advisory_xact_lock_shared($1)", lock_number(f"stream:{A.id}"))
         async with asyncio.timeout(0.5):
-            await gateway.run(
-                add(B, reads=(A,))
-            )  # two readers do not disturb each other
+            await gateway.run(add(B, reads=(A,)))  # two readers do not disturb each other
         with pytest.raises(Unavailable):
             await gateway.run(add(A))  # a writer waits for the reader
 
 
-async def test_a_key_held_elsewhere_is_answered_409(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_key_held_elsewhere_is_answered_409(gateway: Gateway, pool: Pool) -> None:
     async with pool.acquire() as connection, connection.transaction():
-        await connection.fetch(
-            "select pg_advisory_xact_lock($1)", lock_number("key:acme/ana:k")
-        )
-        done = await outcomes(
-            gateway.run(add(A, idempotency=key("k"))), gateway.run(add(B))
-        )
+        await connection.fetch("select pg_advisory_xact_lock($1)", lock_number("key:acme/ana:k"))
+        done = await outcomes(gateway.run(add(A, idempotency=key("k"))), gateway.run(add(B)))
     assert isinstance(done[0], Conflict)
     assert done[0].reason == "idempotency-key-in-use"
     assert isinstance(done[1], Done)
@@ -235,9 +191,7 @@ async def test_a_key_held_elsewhere_is_answered_409(
 
 async def test_a_bad_command_fails_alone(gateway: Gateway, pool: Pool) -> None:
     """The read model's table refuses 666: the database, not the decider, says no."""
-    done = await outcomes(
-        *(gateway.run(add(account(str(n)), 666 if n == 3 else 1)) for n in range(8))
-    )
+    done = await outcomes(*(gateway.run(add(account(str(n)), 666 if n == 3 else 1)) for n in range(8)))
     assert [isinstance(each, Done) for each in done] == [n != 3 for n in range(8)]
     assert isinstance(done[3], asyncpg.CheckViolationError)
     assert await pool.fetchval("select count(*) from events") == 7
@@ -248,16 +202,12 @@ async def test_a_decider_that_breaks_fails_alone(gateway: Gateway, pool: Pool) -
     def broken(_: Known) -> Decision:
         raise ZeroDivisionError
 
-    done = await outcomes(
-        gateway.run(Command(broken, writes=(A,))), gateway.run(add(B))
-    )
+    done = await outcomes(gateway.run(Command(broken, writes=(A,))), gateway.run(add(B)))
     assert [type(each) for each in done] == [ZeroDivisionError, Done]
     assert await pool.fetchval("select count(*) from events") == 1
 
 
-async def test_a_command_may_only_write_to_the_streams_it_names(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_command_may_only_write_to_the_streams_it_names(gateway: Gateway, pool: Pool) -> None:
     def decide(_: Known) -> Decision:
         return Decision(Answer(201), {B: [Added(amount=1)]})
 
@@ -281,29 +231,15 @@ async def test_a_repeat_gets_the_same_answer_byte_for_byte_token_included(
     assert await total(pool) == 3
 
 
-async def test_the_same_key_many_times_at_once_is_done_once(
-    gateway: Gateway, other: Gateway, pool: Pool
-) -> None:
-    done = await outcomes(
-        *(
-            each.run(add(A, 3, idempotency=key("k")))
-            for _ in range(20)
-            for each in (gateway, other)
-        )
-    )
-    answers = {
-        (each.answer.body, each.token) for each in done if isinstance(each, Done)
-    }
+async def test_the_same_key_many_times_at_once_is_done_once(gateway: Gateway, other: Gateway, pool: Pool) -> None:
+    done = await outcomes(*(each.run(add(A, 3, idempotency=key("k"))) for _ in range(20) for each in (gateway, other)))
+    answers = {(each.answer.body, each.token) for each in done if isinstance(each, Done)}
     assert len(answers) == 1
-    assert {each.reason for each in done if isinstance(each, Refusal)} <= {
-        "idempotency-key-in-use"
-    }
+    assert {each.reason for each in done if isinstance(each, Refusal)} <= {"idempotency-key-in-use"}
     assert await total(pool) == 3
 
 
-async def test_a_key_used_for_another_body_or_route_is_refused(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_key_used_for_another_body_or_route_is_refused(gateway: Gateway, pool: Pool) -> None:
     await gateway.run(add(A, 3, idempotency=key("k")))
     with pytest.raises(Invalid, match="idempotency-key-reused"):
         await gateway.run(add(A, 4, idempotency=key("k", b'{"other": 1}')))
@@ -321,18 +257,14 @@ async def test_keys_belong_to_their_caller(gateway: Gateway, pool: Pool) -> None
     assert await total(pool) == 2
 
 
-async def test_a_refusal_is_not_kept_under_its_key(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_refusal_is_not_kept_under_its_key(gateway: Gateway, pool: Pool) -> None:
     with pytest.raises(Conflict):
         await gateway.run(add(A, 5, at_most=4, idempotency=key("k")))
     await gateway.run(add(A, 5, at_most=5, idempotency=key("k")))
     assert await total(pool) == 5
 
 
-async def test_what_writes_nothing_carries_the_positions_it_was_decided_on(
-    gateway: Gateway, other: Gateway
-) -> None:
+async def test_what_writes_nothing_carries_the_positions_it_was_decided_on(gateway: Gateway, other: Gateway) -> None:
     written = await gateway.run(add(A, 5))
     nothing = await other.run(add(A, 0))
     assert nothing.token == written.token
@@ -359,37 +291,26 @@ async def test_what_is_decided_on_facts_of_its_own_batch_carries_their_positions
     assert repeated.token == written.token
 
 
-async def test_long_streams_are_snapshotted_and_loaded_from_there(
-    gateway: Gateway, other: Gateway, pool: Pool
-) -> None:
+async def test_long_streams_are_snapshotted_and_loaded_from_there(gateway: Gateway, other: Gateway, pool: Pool) -> None:
     stream = account("long", LONG)
     for _ in range(25):
         await gateway.run(add(stream))
     row = await pool.fetchrow("select version, fold_version from snapshots")
     assert tuple(row) == (20, 1)
-    await pool.execute(
-        "delete from events where version <= 20"
-    )  # only the snapshot can know them now
+    await pool.execute("delete from events where version <= 20")  # only the snapshot can know them now
     done = await other.run(add(stream))
     assert msgspec.json.decode(done.answer.body) == {"total": 26}
 
 
 async def test_the_locks_of_a_batch_are_bounded(gateway: Gateway, pool: Pool) -> None:
-    wide = [
-        add(account(f"{n}-0"), also=tuple(account(f"{n}-{m}") for m in range(1, 30)))
-        for n in range(100)
-    ]
+    wide = [add(account(f"{n}-0"), also=tuple(account(f"{n}-{m}") for m in range(1, 30))) for n in range(100)]
     await asyncio.gather(*(gateway.run(command) for command in wide))
-    rows = await pool.fetch(
-        "select count(*) as facts from events group by transaction_id"
-    )
+    rows = await pool.fetch("select count(*) as facts from events group by transaction_id")
     assert sum(row["facts"] for row in rows) == 3000
     assert max(row["facts"] for row in rows) <= 1000
 
 
-async def test_a_command_whose_caller_has_gone_before_its_turn_is_dropped(
-    gateway: Gateway, pool: Pool
-) -> None:
+async def test_a_command_whose_caller_has_gone_before_its_turn_is_dropped(gateway: Gateway, pool: Pool) -> None:
     first = asyncio.create_task(gateway.run(add(A)))
     await asyncio.sleep(0)
     gone = asyncio.create_task(gateway.run(add(B)))

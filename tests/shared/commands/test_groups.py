@@ -33,9 +33,7 @@ def test_commands_on_different_streams_stand_alone() -> None:
 
 
 def test_a_shared_stream_joins_also_through_others() -> None:
-    assert partition(
-        command("a", "b"), command("c"), command("b", "c"), command("d")
-    ) == [{0, 1, 2}, {3}]
+    assert partition(command("a", "b"), command("c"), command("b", "c"), command("d")) == [{0, 1, 2}, {3}]
 
 
 def test_a_key_joins() -> None:
@@ -47,19 +45,13 @@ def test_reading_the_same_stream_does_not_join_but_reading_a_written_one_does() 
         {0},
         {1},
     ]
-    assert partition(
-        command("a", reads=("c",)), command("b", reads=("c",)), command("c")
-    ) == [{0, 1, 2}]
+    assert partition(command("a", reads=("c",)), command("b", reads=("c",)), command("c")) == [{0, 1, 2}]
 
 
 def test_a_guard_held_shared_by_both_does_not_join() -> None:
     shared, exclusive = Guard("root", shared=True), Guard("root")
-    assert partition(
-        command("a", guards=(shared,)), command("b", guards=(shared,))
-    ) == [{0}, {1}]
-    assert partition(
-        command("a", guards=(shared,)), command("b", guards=(exclusive,))
-    ) == [{0, 1}]
+    assert partition(command("a", guards=(shared,)), command("b", guards=(shared,))) == [{0}, {1}]
+    assert partition(command("a", guards=(shared,)), command("b", guards=(exclusive,))) == [{0, 1}]
 
 
 def test_the_stronger_lock_wins() -> None:

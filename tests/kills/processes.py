@@ -1,0 +1,80 @@
+"""Roles of services as processes of their own, started, armed with failpoints and killed by the suite."""
+
+import asyncio
+import os
+import signal
+import socket
+import sys
+from collections.abc import Mapping
+from pathlib import Path
+
+import httpx
+
+READY_SECONDS = 40
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+class Role:
+    """One role of one service.
+
+    Args:
+        service, role: as in `python -m services.<service> <role>`.
+        environment: settings of the service.
+        hits: file to which processes append the failpoints they reach.
+        output: file for what the processes print.
+    """
+
+    def __init__(self, service: str, role: str, environment: Mapping[str, str], hits: Path, output: Path) -> None:
+        self.name = f"{service} {role}"
+        self.port = free_port()
+        self._command = [sys.executable, "-m", f"services.{service}", role]
+        self._environment = {**environment, "QUNLI_PORT": str(self.port)}
+        self._hits = hits
+        self._output = output
+        self._process: asyncio.subprocess.Process | None = None
+
+    async def start(self, failpoints: str = "") -> None:
+        """Start it; `failpoints` as in shared/failpoints.py."""
+        environment = {**os.environ, **self._environment, "QUNLI_FAILPOINTS": failpoints}
+        environment["QUNLI_FAILPOINTS_LOG"] = str(self._hits)
+        with self._output.open("ab") as output:
+            self._process = await asyncio.create_subprocess_exec(
+                *self._command, env=environment, stdout=output, stderr=output, stdin=asyncio.subprocess.DEVNULL
+            )
+
+    async def until_ready(self) -> None:
+        async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
+            while True:
+                try:
+                    if (await client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
+                        return
+                except httpx.TransportError:
+                    pass
+                assert self._process is not None
+                assert self._process.returncode is None, f"{self.name} ended: see {self._output}"
+                await asyncio.sleep(0.05)
+
+    async def until_killed(self, seconds: float) -> None:
+        """Wait until a failpoint has killed it."""
+        assert self._process is not None
+        async with asyncio.timeout(seconds):
+            code = await self._process.wait()
+        assert code == -signal.SIGKILL, f"{self.name} ended with {code}, not by SIGKILL: see {self._output}"
+
+    async def stop(self) -> None:
+        """SIGTERM, and SIGKILL if that is not enough."""
+        if self._process is None or self._process.returncode is not None:
+            return
+        self._process.send_signal(signal.SIGTERM)
+        try:
+            async with asyncio.timeout(12):
+                await self._process.wait()
+        except TimeoutError:
+            self._process.kill()
+            await self._process.wait()
+            raise
