@@ -56,14 +56,14 @@ def create_app(
     Args:
         name: the service, also its path prefix and its label in metrics.
         open_service: opens what `get_service` hands to the routes.
-        routers: of the service; each route has an `operation_id` of its own.
+        routers: of the service; each route has an `operation_id` of its own. None: only probes and metrics.
         schemas: folder of the committed JSON Schemas of its messages, served below `/schemas/`.
         keys: where token keys come from, if not from the settings' JWKS URL.
 
     Raises:
         ValueError: there is no way to check tokens.
     """
-    tokens = Tokens(settings, keys)
+    tokens = Tokens(settings, keys) if routers else None  # probes need none
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -72,7 +72,8 @@ def create_app(
                 app.state.service = service
                 yield
         finally:
-            await tokens.close()
+            if tokens is not None:
+                await tokens.close()
 
     app = ServiceApp(
         title=title,

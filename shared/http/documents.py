@@ -1,4 +1,4 @@
-"""What a service publishes about itself: OpenAPI with every refusal, readable pages without a network, message schemas."""
+"""What a service publishes about itself: OpenAPI with every refusal, pages without a network, message schemas."""
 
 import importlib.util
 from collections.abc import Iterable, Iterator, Sequence

@@ -97,7 +97,7 @@ class DevelopmentIssuer:
         async def create_token(request: TokenRequest) -> TokenAnswer:
             """A token for any person or machine of any organization. Local mode only."""
             token = self.sign(sub=request.sub, org=request.org, scope=request.scope, ttl=request.ttl)
-            return TokenAnswer(access_token=token, token_type="Bearer", expires_in=request.ttl)
+            return TokenAnswer(access_token=token, token_type="Bearer", expires_in=request.ttl)  # noqa: S106
 
         @router.get("/jwks.json", operation_id="getDevelopmentKeys")
         async def get_keys() -> dict[str, Any]:

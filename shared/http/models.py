@@ -1,4 +1,4 @@
-"""Pydantic bases and field types of requests and answers: JSON taken as it is written, nothing coerced, nothing ignored."""
+"""Bases and field types of requests and answers: JSON is taken as written, nothing coerced, nothing ignored."""
 
 import re
 from datetime import UTC, datetime

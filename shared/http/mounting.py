@@ -62,23 +62,16 @@ def mounted(
             yield
 
     async def index(_: Request) -> HTMLResponse:
-        items = "\n".join(
-            _ITEM.format(name=name, title=escape(app.title))
-            for name, app in apps.items()
-        )
+        items = "\n".join(_ITEM.format(name=name, title=escape(app.title)) for name, app in apps.items())
         return HTMLResponse(_PAGE.format(items=items))
 
     async def refused(_: Request, error: Exception) -> Response:
-        return problems.answer_to(
-            error, None, str(uuid_utils.uuid7()), {}
-        ) or problems.unhandled("")
+        return problems.answer_to(error, None, str(uuid_utils.uuid7()), {}) or problems.unhandled("")
 
     routes = [
         Route("/", index),
         *(Mount(f"/{name}", app) for name, app in apps.items()),
     ]
-    root = Starlette(
-        routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refused}
-    )
+    root = Starlette(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refused})
     root.router.redirect_slashes = False
     return root

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import asyncpg
 import sqlalchemy.exc
 
+from shared.database import database_away
 from shared.errors import Unavailable
 
 _AWAY: tuple[type[BaseException], ...] = (
@@ -36,7 +37,7 @@ def outage_of(error: BaseException) -> Unavailable | None:
         if isinstance(cause, _BUSY):
             return Unavailable("busy", "Too much is waiting for the same thing. Try again.")
         if isinstance(cause, _AWAY) or _connection_lost(cause):
-            return Unavailable("database-away", "The database cannot be reached. Try again.", retry_after_seconds=2)
+            return database_away()
     return None
 
 

@@ -39,7 +39,7 @@ def header_parameter(
 
 
 def documents(documented: Documented) -> Callable[[Dependency], Dependency]:
-    """Mark an edge dependency, `async def (request: Request)`, with what it adds to OpenAPI; see `shared.http.routes`."""
+    """Mark an edge dependency, `async def (request)`, with what it adds to OpenAPI; see `shared.http.routes`."""
 
     def attach(dependency: Dependency) -> Dependency:
         dependency.documented = documented  # type: ignore[attr-defined]

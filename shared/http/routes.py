@@ -1,7 +1,7 @@
 """Routes whose edge dependencies (caller, keys, tokens, service) cost one call each.
 
 FastAPI's solver takes 15 microseconds for every dependency of every request, more than most of ours take themselves.
-They ask the request only, so a route asks them itself, before FastAPI reads the body; FastAPI sees the other parameters.
+They need the request only, so a route asks them itself, before FastAPI reads the body; FastAPI sees the rest.
 """
 
 import functools

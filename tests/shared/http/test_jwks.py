@@ -57,9 +57,7 @@ async def test_many_ask_and_one_fetches(issuer: Issuer, keys: FetchedKeys) -> No
     assert issuer.fetched == 1
 
 
-async def test_keys_are_fetched_again_after_five_minutes(
-    issuer: Issuer, keys: FetchedKeys, clock: list[float]
-) -> None:
+async def test_keys_are_fetched_again_after_five_minutes(issuer: Issuer, keys: FetchedKeys, clock: list[float]) -> None:
     await keys.key("a")
     clock[0] += 299
     await keys.key("a")
@@ -84,11 +82,14 @@ async def test_unknown_ids_do_not_make_us_hammer_the_issuer(
     assert await keys.key("b") is not None
 
 
-async def test_stale_keys_serve_while_the_issuer_is_away(
-    issuer: Issuer, keys: FetchedKeys, clock: list[float]
-) -> None:
+async def test_stale_keys_serve_while_the_issuer_is_away(issuer: Issuer, keys: FetchedKeys, clock: list[float]) -> None:
     await keys.key("a")
-    for answer in (httpx.ConnectError("away"), httpx.Response(500), httpx.Response(200, text="{"), httpx.Response(200, json={"keys": []})):
+    for answer in (
+        httpx.ConnectError("away"),
+        httpx.Response(500),
+        httpx.Response(200, text="{"),
+        httpx.Response(200, json={"keys": []}),
+    ):
         issuer.answer = answer
         clock[0] += 400
         assert await keys.key("a") is not None

@@ -86,7 +86,9 @@ async def write(note: Note, caller: PersonCaller, key: Idempotency, service: Ser
     service.got.append((note, caller, key))
     if service.act is not None:
         await service.act()
-    return respond(Done(Answer(201, b'{"title":"x"}', {"ETag": etag(1), "Location": "/toy/v1/notes/1"}), "toy.3.1-22-3"))
+    return respond(
+        Done(Answer(201, b'{"title":"x"}', {"ETag": etag(1), "Location": "/toy/v1/notes/1"}), "toy.3.1-22-3")
+    )
 
 
 @router.put("/v1/notes/{note}", operation_id="replaceNote", response_model=Seen, responses=problems(404))
@@ -148,7 +150,9 @@ class Client:
 
 
 @asynccontextmanager
-async def toy_client(folder: Path, settings: HttpSettings = SETTINGS, schemas: Path | None = None) -> AsyncIterator[Client]:
+async def toy_client(
+    folder: Path, settings: HttpSettings = SETTINGS, schemas: Path | None = None
+) -> AsyncIterator[Client]:
     """The toy, open, and a client for it."""
     issuer = DevelopmentIssuer(SETTINGS, folder)
     service = Toy()
