@@ -70,14 +70,17 @@ def _parse(text: str) -> dict[str, _Armed]:
         if name not in POINTS:
             raise ValueError(f"QUNLI_FAILPOINTS names no such point: {name!r}")
         if action not in {"kill", "raise", "stop"} and not action.startswith("sleep:"):
-            raise ValueError(
-                f"QUNLI_FAILPOINTS: unknown action {action!r}; use kill, raise, stop or sleep:SECONDS"
-            )
+            raise ValueError(f"QUNLI_FAILPOINTS: unknown action {action!r}; use kill, raise, stop or sleep:SECONDS")
         armed[name] = _Armed(action, int(hit) if hit else None)
     return armed
 
 
 _armed = _parse(os.environ.get("QUNLI_FAILPOINTS", ""))
+
+
+def armed(name: str) -> bool:
+    """Whether `QUNLI_FAILPOINTS` names this point: some need code around them to be reached at all."""
+    return name in _armed
 
 
 async def failpoint(name: str) -> None:
