@@ -11,4 +11,4 @@ def partition_of(key: str, partitions: int) -> int:
 
     Other systems that repartition by the same key (Kafka Streams, ksqlDB) therefore stay co-partitioned with us.
     """
-    return (murmur2(key.encode()) & 0x7FFFFFFF) % partitions
+    return (int(murmur2(key.encode())) & 0x7FFFFFFF) % partitions

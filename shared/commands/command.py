@@ -9,7 +9,7 @@ from shared.decider import Fold
 
 State = TypeVar("State")
 Key = TypeVar("Key", bound=Hashable)
-Value = TypeVar("Value")
+Value_co = TypeVar("Value_co", covariant=True)
 
 
 @dataclass(frozen=True)
@@ -31,12 +31,12 @@ class Guard:
     shared: bool = False
 
 
-class Lookup(Protocol[Key, Value]):
+class Lookup(Protocol[Key, Value_co]):
     """Reads rows that are no stream (a replica, a unique name), once for all commands of a batch, after the locks."""
 
     name: str
 
-    async def load(self, connection: Any, keys: Collection[Key]) -> Mapping[Key, Value]:
+    async def load(self, connection: Any, keys: Collection[Key]) -> Mapping[Key, Value_co]:
         """The value of each key that has one. Plain reads only: nothing here may assign a transaction id."""
         ...
 
@@ -88,7 +88,7 @@ class Decision:
 
     answer: Answer
     events: Mapping[Stream[Any], Sequence[Any]] = field(default_factory=dict)
-    learned: Mapping[tuple["Lookup[Any, Any]", Any], Any] = field(default_factory=dict)
+    learned: Mapping[tuple[Any, Any], Any] = field(default_factory=dict)
 
 
 class Known(Protocol):

@@ -48,15 +48,11 @@ class AddedMessage(msgspec.Struct, frozen=True):
 
 
 def evolve(state: Balance, event: Added | Noted) -> Balance:
-    return Balance(
-        state.total + (event.amount if isinstance(event, Added) else 0), state.facts + 1
-    )
+    return Balance(state.total + (event.amount if isinstance(event, Added) else 0), state.facts + 1)
 
 
 FOLD: Fold[Balance, Any] = Fold(Balance(), evolve, Codec[Any]([Added, Noted]), Balance)
-LONG: Fold[Balance, Any] = Fold(
-    Balance(), evolve, Codec[Any]([Added, Noted]), Balance, snapshot_every=10
-)
+LONG: Fold[Balance, Any] = Fold(Balance(), evolve, Codec[Any]([Added, Noted]), Balance, snapshot_every=10)
 
 
 def account(name: str, fold: Fold[Balance, Any] = FOLD) -> Stream[Balance]:
@@ -81,7 +77,16 @@ async def project(connection: asyncpg.Connection, facts: Any) -> None:
 
 READ_MODEL = """
 create table added (stream_id text, version bigint, amount integer check (amount <> 666));
-create table names (name text, owner text);
+create function refuse_late() returns trigger language plpgsql as $$
+begin
+    if new.amount = 667 then
+        raise check_violation;
+    end if;
+    return new;
+end
+$$;
+create constraint trigger refused_at_commit after insert on added
+    deferrable initially deferred for each row execute function refuse_late();
 """
 
 WRITING = Writing("ledger", "ledger.events", 12, publish, project)
@@ -116,9 +121,7 @@ def add(
         )
         if amount == 0:
             return Decision(Answer(200, answer.body))
-        return Decision(
-            answer, {each: [Added(amount=amount)] for each in (stream, *also)}
-        )
+        return Decision(answer, {each: [Added(amount=amount)] for each in (stream, *also)})
 
     return Command(decide, writes=(stream, *also), reads=reads, idempotency=idempotency)
 

@@ -198,6 +198,15 @@ async def test_a_bad_command_fails_alone(gateway: Gateway, pool: Pool) -> None:
     assert await pool.fetchval("select count(*) from added") == 7
 
 
+async def test_nobody_is_answered_before_the_commit(gateway: Gateway, pool: Pool) -> None:
+    """The database takes every statement and refuses 667 at COMMIT: that command, and only that, fails."""
+    done = await outcomes(gateway.run(add(A, 667)), gateway.run(add(B)))
+    assert [type(each) for each in done] == [asyncpg.CheckViolationError, Done]
+    assert (await total(pool, "a"), await total(pool, "b")) == (0, 1)
+    after = await gateway.run(add(A))  # what was not committed is not remembered either
+    assert msgspec.json.decode(after.answer.body) == {"total": 1}
+
+
 async def test_a_decider_that_breaks_fails_alone(gateway: Gateway, pool: Pool) -> None:
     def broken(_: Known) -> Decision:
         raise ZeroDivisionError
