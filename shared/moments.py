@@ -18,9 +18,7 @@ class Moment(NamedTuple):
     """The calendar date in the community's zone of `occurred_at`, or of now where an import states a later time."""
 
 
-def moment(
-    stated: datetime | None, *, now: datetime, importing: bool, zone: str
-) -> Moment:
+def moment(stated: datetime | None, *, now: datetime, importing: bool, zone: str) -> Moment:
     """When an act occurred: now, or the time that an import states.
 
     Args:
@@ -45,9 +43,7 @@ def moment(
         occurred_at = stated.astimezone(UTC)
         local_day = min(occurred_at, now).astimezone(ZoneInfo(zone)).date()
     except OverflowError:
-        raise Invalid(
-            "occurred-at-out-of-range", "occurred_at lies outside the calendar."
-        ) from None
+        raise Invalid("occurred-at-out-of-range", "occurred_at lies outside the calendar.") from None
     if occurred_at > now + AHEAD:
         raise Invalid(
             "occurred-at-in-future",

@@ -56,8 +56,8 @@ class NewPost(RequestModel):
     )
     title: Title | None = None
     body: Body
-    media: Media = []
-    topics: Topics = []
+    media: Media = Field([])
+    topics: Topics = Field([])
     occurred_at: Instant | None = Field(
         None,
         description="Only for scope `import`: when it was written; at most five minutes ahead of the server's clock.",

@@ -40,7 +40,7 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
 
     person: str
     expected: int
-    title: str | None | msgspec.UnsetType
+    title: str | msgspec.UnsetType | None
     body: str | msgspec.UnsetType
     media: tuple[str, ...] | msgspec.UnsetType
     topics: tuple[str, ...] | msgspec.UnsetType

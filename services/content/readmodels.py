@@ -2,10 +2,10 @@
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, SmallInteger, and_
+from sqlalchemy import BigInteger, DateTime, MetaData, SmallInteger, and_
 from sqlalchemy.dialects.postgresql import ARRAY, JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel, String, col, select, tuple_
@@ -62,7 +62,7 @@ class PostRow(_Table, table=True):
     occurred_at: datetime = _instant()
     edited_at: datetime | None = _instant()
     removed_at: datetime | None = _instant()
-    version: int
+    version: int = Field(sa_type=BigInteger)
 
 
 async def standing(reader: AsyncEngine, community: UUID, person: str) -> Standing | None:
@@ -77,7 +77,7 @@ async def standing(reader: AsyncEngine, community: UUID, person: str) -> Standin
         found = (await session.exec(query)).first()
     if found is None:
         return None
-    row, member = found
+    row, member = cast("tuple[CommunityRow, MemberRow | None]", found)  # an outer join
     return Standing(
         organization=row.organization,
         community=str(row.community),

@@ -2,7 +2,7 @@
 
 from typing import Self
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from services.content import post
 from services.content.readmodels import PostRow
@@ -11,6 +11,26 @@ from shared.http.models import AnswerModel, Identifier, Instant, PersonId
 
 class Post(AnswerModel):
     """A post. Its ETag is its version."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "0193a5b1-0c11-7d0e-8a55-5a0b6a3a9c01",
+                    "community": "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
+                    "author": "bo",
+                    "kind": "text",
+                    "title": "Six o'clock",
+                    "body": "Who runs tomorrow?",
+                    "media": [],
+                    "topics": ["running"],
+                    "occurred_at": "2026-03-01T17:30:00.123456Z",
+                    "edited_at": "2026-03-01T18:00:00.654321Z",
+                    "version": 2,
+                }
+            ]
+        }
+    )
 
     id: Identifier
     community: Identifier

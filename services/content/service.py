@@ -82,7 +82,7 @@ class Content:
         organization: str,
         person: str,
         expected: int,
-        title: str | None | UnsetType,
+        title: str | UnsetType | None,
         body: str | UnsetType,
         media: tuple[str, ...] | UnsetType,
         topics: tuple[str, ...] | UnsetType,

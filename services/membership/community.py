@@ -24,8 +24,8 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
     community: str
     founder: str
     charter: Charter
-    occurred_at: datetime | None = None
-    importing: bool = False
+    occurred_at: datetime | None
+    importing: bool
     now: datetime
 
 

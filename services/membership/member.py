@@ -10,7 +10,7 @@ from services.membership.events import MemberFact, MemberJoined, MemberLeft
 from shared.codec import Codec
 from shared.decider import Fold
 from shared.errors import Conflict, Forbidden
-from shared.moments import moment
+from shared.moments import Moment, moment
 
 OWNER = "owner"
 MEMBER = "member"
@@ -52,8 +52,8 @@ State: TypeAlias = Stranger | Active | Left
 def start(community: Community) -> list[MemberFact]:
     """The founder becomes the owner and first member, in the same command that founds the community."""
     founded = community.founded
-    joined = _joined(community, founded.owner, (OWNER, MEMBER), True, founded.occurred_at, None, importing=False)
-    return [msgspec.structs.replace(joined, local_day=founded.local_day)]
+    when = Moment(founded.occurred_at, founded.local_day)
+    return [_joined(community, founded.owner, (OWNER, MEMBER), first=True, when=when)]
 
 
 def join(command: Join, community: Community, state: State) -> list[MemberFact]:
@@ -67,17 +67,9 @@ def join(command: Join, community: Community, state: State) -> list[MemberFact]:
         return []
     if community.status is Status.DRAFT:
         raise Conflict("community-not-launched", "This community is a draft. It opens when its owner launches it.")
-    return [
-        _joined(
-            community,
-            command.person,
-            (MEMBER,),
-            isinstance(state, Stranger),
-            command.now,
-            command.occurred_at,
-            importing=command.importing,
-        )
-    ]
+    zone = community.founded.charter.zone
+    when = moment(command.occurred_at, now=command.now, importing=command.importing, zone=zone)
+    return [_joined(community, command.person, (MEMBER,), first=isinstance(state, Stranger), when=when)]
 
 
 def leave(command: Leave, community: Community, state: State) -> list[MemberFact]:
@@ -112,18 +104,8 @@ def leave(command: Leave, community: Community, state: State) -> list[MemberFact
     ]
 
 
-def _joined(
-    community: Community,
-    person: str,
-    roles: tuple[str, ...],
-    first: bool,
-    now: datetime,
-    stated: datetime | None,
-    *,
-    importing: bool,
-) -> MemberJoined:
+def _joined(community: Community, person: str, roles: tuple[str, ...], *, first: bool, when: Moment) -> MemberJoined:
     founded = community.founded
-    occurred_at, local_day = moment(stated, now=now, importing=importing, zone=founded.charter.zone)
     return MemberJoined(
         organization=founded.organization,
         community=founded.community,
@@ -134,8 +116,8 @@ def _joined(
         roles=roles,
         first_in_community=first,
         accepted_rulebook=founded.rulebook,
-        occurred_at=occurred_at,
-        local_day=local_day,
+        occurred_at=when.occurred_at,
+        local_day=when.local_day,
     )
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData
+from sqlalchemy import BigInteger, DateTime, MetaData
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel, col, select, tuple_
@@ -35,14 +35,14 @@ class CommunityRow(_Table, table=True):
     tags: list[str] = Field(sa_type=JSONB)
     zone: str
     currency: str
-    capacity: int | None
+    capacity: int | None = Field(sa_type=BigInteger)
     entry: list[str] = Field(sa_type=JSONB)
-    launch_base: int
+    launch_base: int = Field(sa_type=BigInteger)
     probation_days: int
     rulebook: str
     founded_at: datetime = _instant()
     launched_at: datetime | None = _instant()
-    version: int
+    version: int = Field(sa_type=BigInteger)
 
 
 class MemberRow(_Table, table=True):
@@ -57,7 +57,7 @@ class MemberRow(_Table, table=True):
     first_in_community: bool
     joined_at: datetime = _instant()
     left_at: datetime | None = _instant()
-    version: int
+    version: int = Field(sa_type=BigInteger)
 
 
 async def community(reader: AsyncEngine, id: UUID) -> CommunityRow | None:

@@ -106,12 +106,12 @@ class Member(AnswerModel):
                 {
                     "community": "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
                     "person": "bo",
-                    "status": "active",
-                    "roles": ["member"],
+                    "status": "left",
+                    "roles": [],
                     "first_in_community": True,
                     "joined_at": "2026-03-01T10:00:00.000000Z",
-                    "left_at": None,
-                    "version": 1,
+                    "left_at": "2026-03-04T20:15:00.000000Z",
+                    "version": 2,
                 }
             ]
         }

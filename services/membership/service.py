@@ -79,9 +79,7 @@ class Membership:
 
         def decide(known: Known) -> Decision:
             members = known.found(_ACTIVE_MEMBERS, id) or 0
-            command = community.Launch(
-                organization=organization, person=person, members=members, now=known.recorded_at
-            )
+            command = community.Launch(organization=organization, person=person, members=members, now=known.recorded_at)
             launched = community.launch(command, known.state(own))
             state = community.known(community.FOLD.of(launched, known.state(own)), organization=organization)
             resource = resources.Community.of(state, known.version(own) + len(launched))
@@ -146,9 +144,7 @@ class Membership:
     ) -> Sequence[readmodels.CommunityRow]:
         return await readmodels.communities(self.reader, organization, before=before, limit=limit)
 
-    async def member(
-        self, id: str, person: str, *, organization: str, reading: str | None
-    ) -> readmodels.MemberRow:
+    async def member(self, id: str, person: str, *, organization: str, reading: str | None) -> readmodels.MemberRow:
         """One membership. `reading`: the person who asks, of itself or as an active member; None: a machine."""
         await self.community(id, organization=organization)
         if reading != person:
@@ -185,14 +181,10 @@ class Membership:
         return (membership, places_of) if self._limited[id] else (membership,)
 
     async def _run(self, decide: Callable[[Known], Decision], *, key: IdempotencyKey, **streams: Any) -> Done:
-        return await self.gateway.run(
-            Command(decide, idempotency=key, traceparent=current_traceparent(), **streams)
-        )
+        return await self.gateway.run(Command(decide, idempotency=key, traceparent=current_traceparent(), **streams))
 
 
-def _streams(
-    id: str, person: str
-) -> tuple[Stream[community.State], Stream[member.State], Stream[places.Places]]:
+def _streams(id: str, person: str) -> tuple[Stream[community.State], Stream[member.State], Stream[places.Places]]:
     """A community's own stream, a person's in it, and its places."""
     return (
         Stream(f"community-{id}", community.FOLD),
@@ -217,9 +209,7 @@ def _member_decision(
     return Decision(_answer(200, resource), events)
 
 
-def _answer(
-    status: int, resource: resources.Community | resources.Member, *, location: str | None = None
-) -> Answer:
+def _answer(status: int, resource: resources.Community | resources.Member, *, location: str | None = None) -> Answer:
     headers = {"ETag": etag(resource.version)}
     if location is not None:
         headers["Location"] = location

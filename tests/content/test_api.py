@@ -2,25 +2,25 @@
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
 import pytest
 
+from services.content.messages import TYPES
 from shared.http.models import format_instant
 from tests.content.conftest import Hear
 from tests.content.facts import RUNNERS
 from tests.content.heard import joined, left, of_community
-from tests.support.serving import Client, Served
+from tests.support.serving import Client, Served, check_documents
 
 FEED = f"/v1/communities/{RUNNERS}/posts"
 TEXT: dict[str, Any] = {"body": "Who runs tomorrow?"}
 
 
 @pytest.fixture
-async def runners(content: Served, hear: Hear) -> AsyncIterator[Served]:
+async def runners(content: Served, hear: Hear) -> Served:
     """Content, knowing a launched community with an owner, ana, and two members, bo and cy."""
     await hear(
         of_community("community-founded"),
@@ -29,7 +29,7 @@ async def runners(content: Served, hear: Hear) -> AsyncIterator[Served]:
         joined("bo"),
         joined("cy"),
     )
-    yield content
+    return content
 
 
 async def published(author: Client, **changes: Any) -> str:
@@ -328,3 +328,7 @@ async def test_a_message_carries_nothing_of_what_was_written(runners: Served) ->
         await connection.close()
     assert row["key"] == "bo"
     assert b"SECRET" not in row["value"] and "SECRET" not in row["headers"]
+
+
+async def test_the_documents_are_true(content: Served) -> None:
+    await check_documents(content, TYPES)

@@ -32,16 +32,12 @@ LATER = NOW + timedelta(hours=1)
 
 
 def publishing(**changes: Any) -> Publish:
-    command = Publish(
-        post=POST, author="bo", kind="text", draft=DRAFT, occurred_at=None, importing=False, now=NOW
-    )
+    command = Publish(post=POST, author="bo", kind="text", draft=DRAFT, occurred_at=None, importing=False, now=NOW)
     return msgspec.structs.replace(command, **changes)
 
 
 def editing(**changes: Any) -> Edit:
-    command = Edit(
-        person="bo", expected=1, title=UNSET, body=UNSET, media=UNSET, topics=UNSET, now=NOW
-    )
+    command = Edit(person="bo", expected=1, title=UNSET, body=UNSET, media=UNSET, topics=UNSET, now=NOW)
     return msgspec.structs.replace(command, **changes)
 
 
@@ -139,9 +135,9 @@ def test_an_edit_of_another_version_is_refused() -> None:
 
 
 def test_nobody_else_edits_not_even_the_owner() -> None:
-    given(FOLD, PUBLISHED).when(lambda state: edit(editing(person="ana", body="!"), OWNER, state, version=1)).then_refused(
-        Forbidden, "not-the-author"
-    )
+    given(FOLD, PUBLISHED).when(
+        lambda state: edit(editing(person="ana", body="!"), OWNER, state, version=1)
+    ).then_refused(Forbidden, "not-the-author")
 
 
 def test_an_author_who_left_does_not_edit() -> None:

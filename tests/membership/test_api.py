@@ -7,8 +7,8 @@ from typing import Any
 
 import asyncpg
 
-from shared.http.models import format_instant
 from services.membership.messages import TYPES
+from shared.http.models import format_instant
 from tests.support.serving import Client, Served, check_documents
 
 COMMUNITIES = "/v1/communities"

@@ -1,5 +1,6 @@
 """Founding and launching."""
 
+from datetime import UTC, date, datetime
 from typing import Any
 
 import msgspec
@@ -13,7 +14,15 @@ from tests.support.gwt import given
 
 
 def founding(charter: Charter = CHARTER) -> Found:
-    return Found(organization="acme", community=RUNNERS, founder="ana", charter=charter, now=FOUNDED_AT)
+    return Found(
+        organization="acme",
+        community=RUNNERS,
+        founder="ana",
+        charter=charter,
+        occurred_at=None,
+        importing=False,
+        now=FOUNDED_AT,
+    )
 
 
 def launching(**changes: Any) -> Launch:
@@ -26,6 +35,16 @@ def founded_with(**changes: Any) -> CommunityFounded:
 
 def test_a_community_is_founded_with_the_default_rulebook() -> None:
     given(FOLD).when(lambda state: found(founding(), state)).then(FOUNDED)
+
+
+def test_an_import_states_when_a_community_was_founded() -> None:
+    long_ago = datetime(2010, 7, 28, 17, 0, tzinfo=UTC)
+    command = msgspec.structs.replace(founding(), occurred_at=long_ago, importing=True)
+    given(FOLD).when(lambda state: found(command, state)).then(
+        msgspec.structs.replace(FOUNDED, occurred_at=long_ago, local_day=date(2010, 7, 29))
+    )
+    stated = msgspec.structs.replace(founding(), occurred_at=long_ago)
+    given(FOLD).when(lambda state: found(stated, state)).then_refused(Forbidden, "occurred-at-not-allowed")
 
 
 def test_founding_what_stands_changes_nothing() -> None:

@@ -2,15 +2,18 @@
 
 import json
 import uuid
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
+import jsonschema
+import openapi_spec_validator
 from pydantic import SecretStr
 
+from shared.contracts import file_name
 from shared.http.app import create_app
 from shared.http.issuer import DevelopmentIssuer
 from shared.service import Definition, Kernel, open_kernel
@@ -27,9 +30,7 @@ class Client:
     async def get(self, path: str, **headers: str) -> httpx.Response:
         return await self._send("GET", path, headers)
 
-    async def post(
-        self, path: str, body: Any = None, *, key: str | None = None, **headers: str
-    ) -> httpx.Response:
+    async def post(self, path: str, body: Any = None, *, key: str | None = None, **headers: str) -> httpx.Response:
         return await self._send("POST", path, {"Idempotency-Key": key or str(uuid.uuid4()), **headers}, body)
 
     async def patch(self, path: str, body: Any, **headers: str) -> httpx.Response:
@@ -96,6 +97,32 @@ async def serving(definition: Definition[Any], dsn: str, folder: Path) -> AsyncI
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
         async with (
             app.router.lifespan_context(app),
-            httpx.AsyncClient(transport=transport, base_url=f"http://test/") as http,
+            httpx.AsyncClient(transport=transport, base_url="http://test/") as http,
         ):
             yield Served(dsn, kernel, http, issuer, app.openapi())
+
+
+async def check_documents(served: Served, types: Collection[str]) -> None:
+    """The service's OpenAPI document is one a client can be generated from; the schemas of its messages are served."""
+    document = (await served.http.get("/openapi.json")).json()
+    assert document == json.loads(json.dumps(served.document))
+    assert document["openapi"].startswith("3.1.")
+    openapi_spec_validator.validate(document)
+    operations = [
+        operation
+        for path, methods in document["paths"].items()
+        if path.startswith("/v1/")
+        for operation in methods.values()
+    ]
+    names = [operation["operationId"] for operation in operations]
+    assert names and len(names) == len(set(names))
+    for operation in operations:
+        assert operation["summary"] and {"401", "503"} <= operation["responses"].keys()
+    for schema in document["components"]["schemas"].values():
+        for example in schema.get("examples", []):
+            resolved = {**schema, "components": document["components"]}
+            jsonschema.Draft202012Validator(resolved).validate(example)
+    for type_name in types:
+        answer = await served.http.get(f"/schemas/{file_name(type_name)}")
+        assert answer.status_code == 200
+        assert answer.json()["title"] == type_name
