@@ -46,10 +46,11 @@ class Chain(msgspec.Struct):
         """
         facts: list[InboundFact] = []
         halt = None
+        next_offset = self.next_offset
         last = str(self.position).encode()
         epoch = b"%d-" % self.position.epoch
         for record in records:
-            if record.offset < self.next_offset:
+            if record.offset < next_offset:
                 continue
             headers = dict(record.headers)
             position = headers.get("ce_position", b"")
@@ -60,10 +61,10 @@ class Chain(msgspec.Struct):
                     if isinstance(verdict, str):
                         halt = Halt(record.offset, f"{record.topic}, partition {record.partition}: {verdict}")
                         break
-                    self.next_offset = record.offset + 1
+                    next_offset = record.offset + 1
                     continue
                 epoch = position[: position.index(b"-") + 1]
-            self.next_offset = record.offset + 1
+            next_offset = record.offset + 1
             last = position
             kind = types.get(headers.get("ce_type", b""))
             if kind is not None:
@@ -81,7 +82,7 @@ class Chain(msgspec.Struct):
                         record.value or b"",
                     )
                 )
-        self.position = Position.parse(last)
+        self.next_offset, self.position = next_offset, Position.parse(last)
         return facts, halt
 
     def _judge(self, last: Position, position_text: bytes, previous_text: bytes) -> bool | str:

@@ -65,8 +65,8 @@ class _Worker:
 
     def _count(self, more: int) -> None:
         self._waiting += more
-        # Two marks, so that reading does not start and stop with every record.
-        self.full = self._waiting >= (1 if self.full else 2) * self._batch_records
+        # Two marks, so that reading does not start and stop with every record; a batch is in hand at the lower one.
+        self.full = self._waiting >= (2 if self.full else 3) * self._batch_records
 
 
 @dataclass
@@ -163,7 +163,7 @@ class Consumer:
                     with contextlib.suppress(TimeoutError):
                         async with asyncio.timeout(STOP_SECONDS):
                             await subscription.close()
-            except Exception as error:  # noqa: BLE001 - whatever it is, reading must start anew
+            except Exception as error:  # whatever it is, reading must start anew
                 self._in_trouble("log", error)
                 await _wait(stop, 1.0)
 
@@ -237,7 +237,7 @@ class Consumer:
         while not stop.is_set():
             try:
                 folded = await self._lanes.fold(chunks)
-            except Exception as error:  # noqa: BLE001 - a mistake in the fold must not cost a fact either
+            except Exception as error:  # a mistake in the fold must not cost a fact either
                 self._in_trouble(name, error)
                 await _wait(stop, delay_seconds * random.uniform(0.5, 1.5))
                 delay_seconds = min(2 * delay_seconds, 2.0)
@@ -275,7 +275,7 @@ class Consumer:
             try:
                 async with asyncio.timeout(5.0):
                     await self._measure()
-            except Exception as error:  # noqa: BLE001 - measuring must not stop the consumer
+            except Exception as error:  # measuring must not stop the consumer
                 logger.info("consumer.not-measured", extra={"error": repr(error)})
             await _wait(stop, WATCH_SECONDS)
 

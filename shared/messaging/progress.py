@@ -118,7 +118,7 @@ class Progress:
                 columns = zip(*(wanted for _, wanted in asked), strict=True)
                 async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     rows = await connection.fetch(_LOOK, self._consumer, *map(list, columns))
-            except Exception as error:  # noqa: BLE001 - everybody who waits must hear of it
+            except Exception as error:  # everybody who waits must hear of it
                 refusal = database_away(error) if is_away(error) else error
                 for wait, _ in asked:
                     if not wait.done():

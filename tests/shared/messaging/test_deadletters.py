@@ -7,7 +7,7 @@ import asyncpg
 import pytest
 
 from shared.database import Pool
-from shared.messaging.deadletters import Replayed, parked_keys, replay
+from shared.messaging.deadletters import ParkedKey, Replayed, parked_keys, replay
 from shared.messaging.lanes import Lanes
 from shared.messaging.log import TopicPartition
 from shared.position import Position
@@ -30,9 +30,16 @@ async def park(pool: Pool, *facts: dict[str, Any], projection: ToyProjection | N
 async def test_parked_keys_are_listed_with_reason_and_length(toy_pool: Pool) -> None:
     await park(toy_pool, {"poison": True}, {}, {})
     (parked,) = await parked_keys(toy_pool, consumer="toy")
-    assert parked._replace(parked_at=None) == (
-        "toy", 0, "ana", "poisoned by the test", TYPE, Position(1, 1001, 1), 3, None,
-    )  # fmt: skip
+    assert parked == ParkedKey(
+        consumer="toy",
+        lane=0,
+        key="ana",
+        reason="poisoned by the test",
+        type=TYPE,
+        position=Position(1, 1001, 1),
+        facts=3,
+        parked_at=parked.parked_at,
+    )
     assert await parked_keys(toy_pool, consumer="another") == []
     assert await parked_keys(toy_pool) == [parked]
 
@@ -58,7 +65,7 @@ async def test_replay_after_the_fix_gives_what_no_poison_would_have_given(toy_po
         assert await replay(toy_pool, fixed, lane=0, key=key.key) == Replayed(key.facts, 0, None)
     assert await tables(toy_pool) == expected
     assert await parked_keys(toy_pool) == []
-    assert len(parked) in (2, 3)
+    assert len(parked) >= 2
 
 
 async def test_replay_stops_at_the_first_fact_that_fails_again(toy_pool: Pool) -> None:
