@@ -164,7 +164,8 @@ class Edge:
         now = time.monotonic()
         if now - self._told_at.get(refusal.reason, float("-inf")) >= _TELL_EVERY_SECONDS:
             self._told_at[refusal.reason] = now
-            log.warning("http.unavailable", reason=refusal.reason, error=f"{type(error).__name__}: {error}")
+            said = str(error).partition("\n")[0]  # SQLAlchemy adds statement and values on further lines
+            log.warning("http.unavailable", reason=refusal.reason, error=f"{type(error).__name__}: {said[:200]}")
 
     def _options(self, scope: Scope) -> Response:
         allowed = self._allowed(scope)

@@ -3,7 +3,7 @@
 import logging
 import sys
 import time
-from collections.abc import MutableMapping
+from collections.abc import Callable, MutableMapping
 from contextvars import ContextVar
 from typing import Any, TextIO
 
@@ -15,6 +15,7 @@ from shared.observability.settings import ObservabilitySettings
 request_id: ContextVar[str | None] = ContextVar("request_id", default=None)
 """The request that is being served."""
 
+_OURS = ("shared.", "services.", "deploy.")
 _QUIET = {"uvicorn.access": logging.CRITICAL, "httpx": logging.WARNING, "httpcore": logging.WARNING}
 _LIBRARIES = ("uvicorn", "uvicorn.error", "uvicorn.asgi", "aiokafka", "asyncpg", "asyncio", "sqlalchemy", "fastapi")
 
@@ -40,14 +41,13 @@ def configure(settings: ObservabilitySettings, stream: TextIO | None = None) -> 
         cache_logger_on_first_use=True,
     )
     handler = logging.StreamHandler(stream or sys.stdout)
-    handler.addFilter(RepeatedTracebacks())
+    handler.addFilter(Repetitions())
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.PositionalArgumentsFormatter()],
+            foreign_pre_chain=[*shared, structlog.stdlib.ExtraAdder(["held_back"])],
             processors=[
                 structlog.stdlib.ProcessorFormatter.remove_processors_meta,
                 structlog.processors.format_exc_info,
-                structlog.processors.EventRenamer("event"),
                 structlog.processors.JSONRenderer(default=str),
             ],
         )
@@ -66,25 +66,26 @@ def configure(settings: ObservabilitySettings, stream: TextIO | None = None) -> 
         logger.setLevel(level)
 
 
-class RepeatedTracebacks(logging.Filter):
-    """Lets one traceback per place and exception pass in a while; the rest are counted, and told with the next one.
+class Repetitions(logging.Filter):
+    """Lets a library's warning or traceback pass once in a while; the rest are counted, and told with the next one.
 
-    asyncpg's pool and aiokafka log one per retry while their server is away.
+    asyncpg's pool and aiokafka tell one per retry while their server is away.
     """
 
-    EVERY_SECONDS = 30.0
+    EVERY_SECONDS = 10.0
     MOST_PLACES = 500
 
-    def __init__(self) -> None:
+    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
+        self._clock = clock
         self._passed_at: dict[tuple[Any, ...], float] = {}
         self._held_back: dict[tuple[Any, ...], int] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        if not record.exc_info or record.exc_info[0] is None or record.name.startswith(("shared", "services")):
+        if record.levelno < logging.WARNING or record.name.startswith(_OURS):
             return True
-        place = (record.name, record.lineno, record.exc_info[0])
-        now = time.monotonic()
+        place = (record.name, record.lineno, record.exc_info[0] if record.exc_info else None)
+        now = self._clock()
         if now - self._passed_at.get(place, float("-inf")) < self.EVERY_SECONDS:
             self._held_back[place] = self._held_back.get(place, 0) + 1
             return False
@@ -92,7 +93,8 @@ class RepeatedTracebacks(logging.Filter):
             self._passed_at.clear()
             self._held_back.clear()
         self._passed_at[place] = now
-        record.__dict__["held_back"] = self._held_back.pop(place, 0)
+        if held_back := self._held_back.pop(place, 0):
+            record.__dict__["held_back"] = held_back
         return True
 
 

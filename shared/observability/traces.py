@@ -16,6 +16,7 @@ from opentelemetry.trace import NonRecordingSpan, Span, SpanContext, SpanKind, T
 from shared.observability.settings import ObservabilitySettings
 
 _TRACEPARENT = re.compile(r"([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?")
+_EXPORT_SECONDS = 2.0
 _NOTHING = NonRecordingSpan(trace.INVALID_SPAN_CONTEXT)
 
 
@@ -36,7 +37,7 @@ class Tracing:
         wanted = list(processors)
         if settings.otlp_endpoint is not None:
             endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
-            wanted.append(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=5)))
+            wanted.append(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=_EXPORT_SECONDS)))
         if not wanted:
             return
         self.ratio = settings.trace_ratio
