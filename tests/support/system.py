@@ -1,0 +1,139 @@
+"""The whole system as `make run` starts it: a process of its own, with its own PostgreSQL, on a free port."""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import asyncpg
+import psutil
+
+from deploy.local.postgres import EmbeddedPostgres
+from deploy.local.processes import wait_until
+
+ROOT = Path(__file__).parents[2]
+START_SECONDS = 40.0
+"""Far more than it takes: tests run beside each other on busy machines."""
+
+_READY = "Qunli runs at "
+
+
+class System:
+    """One `make run` on one state folder; may be started again after it ended.
+
+    Args:
+        state: where its data are.
+        port: that it is asked to take; 0: any.
+        account: user and group id to run as; ours, if None.
+    """
+
+    def __init__(self, state: Path, *, port: int = 0, account: tuple[int, int] | None = None) -> None:
+        self.state = state
+        self._port = port
+        self._account = account
+        self._process: subprocess.Popen[bytes] | None = None
+        self._said = Path(tempfile.mkstemp(prefix="qunli-said-")[1])
+
+    @property
+    def said(self) -> str:
+        """What it has written."""
+        return self._said.read_text()
+
+    @property
+    def url(self) -> str:
+        return self.said.split(_READY, 1)[1].split("/ ", 1)[0]
+
+    @property
+    def process(self) -> subprocess.Popen[bytes]:
+        assert self._process is not None
+        return self._process
+
+    def start(self) -> None:
+        account = {"user": self._account[0], "group": self._account[1], "extra_groups": []} if self._account else {}
+        command = [sys.executable, "-m", "deploy.local.run", "--port", str(self._port), "--state", str(self.state)]
+        with self._said.open("wb") as said:
+            self._process = subprocess.Popen(
+                command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True, **account
+            )  # type: ignore[call-overload]
+        process = self.process
+        wait_until(lambda: _READY in self.said or process.poll() is not None, START_SECONDS)
+        assert process.poll() is None and _READY in self.said, self.said
+
+    def family(self) -> list[psutil.Process]:
+        """The process and everything it has started."""
+        own = psutil.Process(self.process.pid)
+        return [own, *own.children(recursive=True)]
+
+    def end(self, number: signal.Signals, timeout_seconds: float = 20.0) -> int:
+        """Send the signal; the exit code."""
+        self.process.send_signal(number)
+        return self.process.wait(timeout_seconds)
+
+    def close(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self.end(signal.SIGTERM)
+        self._said.unlink()
+
+    async def row_counts(self) -> dict[str, int]:
+        """How many rows each table of each database has."""
+        postgres = EmbeddedPostgres(self.state / "postgres-local", port=self._postgres_port())
+        counts = {}
+        for database in ("membership", "content", "campaigns", "scoring", "qunli_log"):
+            connection = await asyncpg.connect(postgres.dsn(database))
+            try:
+                tables = await connection.fetch("select tablename from pg_tables where schemaname = 'public'")
+                for (table,) in tables:
+                    rows = await connection.fetchval(f'select count(*) from "{table}"')
+                    counts[f"{database}.{table}"] = int(rows)
+            finally:
+                await connection.close()
+        return counts
+
+    def _postgres_port(self) -> int:
+        servers = [one for one in self.family() if one.name() == "postgres" and "-D" in one.cmdline()]
+        return int(next(word for word in servers[0].cmdline() if word.startswith("port=")).removeprefix("port="))
+
+
+@contextmanager
+def state_folder() -> Iterator[Path]:
+    """A folder that other users can walk down to, unlike pytest's own."""
+    folder = Path(tempfile.mkdtemp(prefix="qunli-state-"))
+    folder.chmod(0o755)
+    try:
+        yield folder
+    finally:
+        shutil.rmtree(folder)
+
+
+@contextmanager
+def running_system() -> Iterator[System]:
+    with state_folder() as state:
+        system = System(state)
+        try:
+            system.start()
+            yield system
+        finally:
+            system.close()
+
+
+def run_tool(module: str, *arguments: str | os.PathLike[str], timeout_seconds: float = 120) -> tuple[int, str]:
+    """Run `python -m <module>` as a recipe of the Makefile does: exit code, and what it wrote on both channels."""
+    command: Sequence[str] = [sys.executable, "-m", module, *map(os.fspath, arguments)]
+    environment = {name: value for name, value in os.environ.items() if name not in {"DUMP", "COMMUNITY"}}
+    done = subprocess.run(
+        command,
+        cwd=ROOT,
+        env=environment,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        timeout=timeout_seconds,
+        check=False,
+    )
+    return done.returncode, done.stdout
