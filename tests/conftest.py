@@ -11,6 +11,7 @@ import pytest
 
 from deploy.local.kafka import EmbeddedKafka
 from deploy.local.postgres import FAST, EmbeddedPostgres
+from deploy.local.processes import FolderLock, ServerFailed
 from shared.messaging.log import Log
 from tests.support.databases import Databases
 
@@ -33,10 +34,26 @@ def unique() -> Callable[[str], str]:
 @pytest.fixture(scope="session")
 def server_folder() -> Iterator[Path]:
     """Where servers of this run keep their data: unlike pytest's own folders, other users can walk down to it."""
+    for lock_of_old in Path(tempfile.gettempdir()).glob("qunli-tests-*/lock"):
+        remove_abandoned(lock_of_old.parent)
     folder = Path(tempfile.mkdtemp(prefix="qunli-tests-"))
     folder.chmod(0o755)
+    lock = FolderLock(folder)
+    lock.acquire()
     yield folder
     shutil.rmtree(folder)
+    lock.release()
+
+
+def remove_abandoned(folder: Path) -> None:
+    """Remove the folder of a run that was killed."""
+    lock = FolderLock(folder)
+    try:
+        lock.acquire(timeout_seconds=0)
+    except (ServerFailed, OSError):
+        return
+    shutil.rmtree(folder, ignore_errors=True)
+    lock.release()
 
 
 @pytest.fixture(scope="session")

@@ -22,13 +22,13 @@ def reachable(path: Path, user_id: int) -> bool:
     return True
 
 
-def make_folder(path: Path, mode: int = 0o755) -> None:
-    """Make the folder and what is missing above it, whatever the umask; leave existing ones as they are."""
-    if path.is_dir():
-        return
-    make_folder(path.parent)
-    path.mkdir(exist_ok=True)
-    path.chmod(mode)
+def make_folder(path: Path) -> Path:
+    """Make the folder and what is missing above it, open to all whatever the umask; leave existing ones as they are."""
+    if not path.is_dir():
+        make_folder(path.parent)
+        path.mkdir(exist_ok=True)
+        path.chmod(0o755)
+    return path
 
 
 def outside(folder: Path) -> Path:

@@ -107,7 +107,8 @@ class EmbeddedKafka:
 
     @property
     def process_id(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        """Of the broker, while it lives."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def start(self, timeout_seconds: float = 60.0) -> None:
         """Get the jars at first, start the broker, wait until it answers. Blocks for some seconds.
@@ -115,6 +116,8 @@ class EmbeddedKafka:
         Raises:
             ServerFailed: a jar is not the pinned one, another process runs the folder, or Kafka refuses.
         """
+        if self.process_id is not None:
+            return
         fetch(self._jars)
         make_folder(self.folder)
         self._lock.acquire()

