@@ -178,6 +178,25 @@ async def test_any_interleaving_of_lanes_gives_the_same_tables(
     )
 
 
+async def test_a_status_that_rises_meanwhile_is_not_lowered(dsn: str, connection: Any) -> None:
+    """One lane has written "launched" and not committed when another, which cannot see it, writes "draft"."""
+    second = await asyncpg.connect(dsn)
+    try:
+        async with connection.transaction():
+            await Replica().apply(connection, in_lanes([of_community("community-launched")]))
+            late = asyncio.create_task(hear(second, of_community("community-founded")))
+            waiting = (
+                "select count(*) from pg_stat_activity where wait_event_type = 'Lock' and datname = current_database()"
+            )
+            async with asyncio.timeout(10):
+                while not await connection.fetchval(waiting):
+                    await asyncio.sleep(0.01)
+        await asyncio.wait_for(late, 10)
+    finally:
+        await second.close()
+    assert (await tables(connection))[0] == [community(2)]
+
+
 async def test_batches_that_share_communities_do_not_deadlock(dsn: str, connection: Any) -> None:
     """Rows are written in one order, whatever the order in which they were heard."""
     ids = [f"0193a5b0-7f6e-7c3a-9d53-{number:012d}" for number in range(200)]

@@ -3,13 +3,15 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import asyncpg
 
+from services.membership.definition import MEMBERSHIP
 from services.membership.messages import TYPES
 from shared.http.models import format_instant
-from tests.support.serving import Client, Served, check_documents
+from tests.support.serving import Client, Served, check_documents, serving
 
 COMMUNITIES = "/v1/communities"
 FOUNDING: dict[str, Any] = {
@@ -170,6 +172,20 @@ async def test_fifty_parallel_joins_on_ten_places_fill_exactly_ten(membership: S
     listed = await ana.get(f"{community}/members?limit=100")
     assert len(listed.json()["items"]) == 11
     assert Counter(await facts(membership))[(f"places-{community.rpartition('/')[2]}", "place-taken.v1")] == 11
+
+
+async def test_two_processes_fill_no_more_places_than_there_are(membership: Served, tmp_path: Path) -> None:
+    async with serving(MEMBERSHIP, membership.dsn, tmp_path) as other:
+        community = await launched(membership.person("ana"), capacity=11)
+        people = [served.person(f"p{number}") for number in range(15) for served in (membership, other)]
+        answers = await asyncio.gather(*(person.post(f"{community}/members") for person in people))
+        joined = [answer.json()["person"] for answer in answers if answer.status_code == 201]
+        assert len(joined) == len(set(joined)) == 10
+        assert {reason(answer) for answer in answers if answer.status_code not in {200, 201}} == {
+            (409, "community-full")
+        }
+        listed = await membership.person("ana").get(f"{community}/members?limit=100")
+    assert sorted(item["person"] for item in listed.json()["items"]) == sorted(["ana", *joined])
 
 
 async def test_who_leaves_frees_exactly_one_place(membership: Served) -> None:
