@@ -1,13 +1,14 @@
 """The log on Apache Kafka, through aiokafka."""
 
 import asyncio
+import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
-from aiokafka.errors import KafkaError, TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, for_code
 
 from shared.messaging.kafka_client import (
     REQUEST_SECONDS,
@@ -237,12 +238,26 @@ class KafkaPublisher:
             await asyncio.gather(*futures)
 
     async def _abandon(self) -> None:
-        """Make sure that nothing of this producer is sent later. An idempotent producer would try for ever."""
+        """Make sure that nothing of this producer is sent later. An idempotent one would try for ever (aiokafka#1101)."""
         self._closed = True
-        self._producer._message_accumulator.fail_all(KafkaError("abandoned"))
+        sender = self._producer._sender.sender_task
+        if sender is not None:
+            sender.cancel()
+            # It first waits for its request. Without connections that ends soon.
+            if not (await asyncio.wait({sender}, timeout=0.5))[0]:
+                with contextlib.suppress(Exception):
+                    async with asyncio.timeout(1):
+                        await self._producer.client.close()
+                if not (await asyncio.wait({sender}, timeout=1))[0]:
+                    sender.cancel()
+                    await asyncio.wait({sender}, timeout=1)
+        accumulator = self._producer._message_accumulator
+        accumulator._batches.clear()
+        accumulator._pending_batches.clear()
         await stop_within(self._producer)
 
     async def close(self) -> None:
         async with self._one_at_a_time:
             if not self._closed:
-                await self._abandon()
+                self._closed = True
+                await stop_within(self._producer)

@@ -156,26 +156,31 @@ def test_what_no_relay_wrote_is_no_fact(headers: list[tuple[str, bytes]]) -> Non
     assert (chain.strangers, chain.next_offset) == (1, 3)
 
 
-@given(st.data())
-def test_any_delivery_of_a_gapless_prefix_with_repeats_gives_each_fact_once(data: st.DataObject) -> None:
-    """The relay may resume from any earlier point any number of times; the client may deliver in any pieces, again."""
+@given(
+    facts=st.integers(1, 10),
+    runs=st.lists(st.tuples(st.integers(0, 9), st.integers(1, 10)), max_size=5),
+    fetches=st.lists(st.tuples(st.integers(0, 40), st.integers(0, 20)), max_size=5),
+)
+def test_any_delivery_of_a_gapless_prefix_with_repeats_gives_each_fact_once(
+    facts: int, runs: list[tuple[int, int]], fetches: list[tuple[int, int]]
+) -> None:
+    """A relay may resume from any earlier point any number of times; the client may deliver any pieces again."""
     writer = Writer("toy.events", 0)
-    originals = [writer.write(f"k{number}") for number in range(data.draw(st.integers(1, 12)))]
-    writer.offset, log = 0, []
+    originals = [writer.write(f"k{number}") for number in range(facts)]
+    writer.offset, log = 0, list[ToyRecord]()
     sent = 0
-    while sent < len(originals):
-        # Each run of a relay starts at its checkpoint, at or before what the partition holds.
-        start = data.draw(st.integers(0, sent))
-        end = data.draw(st.integers(start + 1, len(originals)))
-        log += [writer.repeat(record) for record in originals[start:end]]
-        sent = max(sent, end)
+    for start, length in [*runs, (facts, facts), (0, facts)]:
+        # Each run starts at its relay's checkpoint, at or before what the partition holds.
+        run = originals[min(start, sent) :][:length]
+        log += [writer.repeat(record) for record in run]
+        sent = max(sent, min(start, sent) + len(run))
     chain = Chain()
     seen: list[str] = []
     position = 0
-    while position < len(log):
-        back = data.draw(st.integers(0, position))
-        position = data.draw(st.integers(position + 1, len(log)))
-        keys, halt = read(chain, log[back:position])
+    for back, length in [*fetches, (len(log), len(log))]:
+        end = min(position + length, len(log))
+        keys, halt = read(chain, log[min(back, position) : end])
         assert halt is None
         seen += keys
-    assert seen == [f"k{number}" for number in range(len(originals))]
+        position = end
+    assert seen == [f"k{number}" for number in range(facts)]

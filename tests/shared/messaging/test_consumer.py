@@ -1,7 +1,6 @@
 """The whole consumer, on both logs."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from typing import Any, TypeAlias
@@ -223,28 +222,27 @@ class _Skipping(_Wrapped):
 
 
 async def test_what_the_client_skipped_is_read_again_without_stopping(
-    log: Log, writers: list[Writer], projection: ToyProjection, toy_pool: Pool
+    log: Log, writers: list[Writer], projection: ToyProjection, toy_pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     await publish(log, [writer.write("ana") for writer in writers for _ in range(5)])
     skipping = _Skipping(log)
     consumer = consumer_of(projection, toy_pool, skipping)
     async with running(consumer):
-        await until(total(toy_pool, 5 * PARTITIONS), seconds=HALF_A_RETRY)
+        await until(total(toy_pool, 5 * PARTITIONS))
         assert consumer.not_ready() == []
     assert skipping.skipped
-
-
-HALF_A_RETRY = module.HALT_RETRY_SECONDS / 2
+    assert "consumer.halted" not in caplog.messages
 
 
 async def test_a_gap_in_the_log_stops_its_partition_and_names_what_is_missing(
-    log: Log, writers: list[Writer], projection: ToyProjection, toy_pool: Pool
+    log: Log, writers: list[Writer], projection: ToyProjection, toy_pool: Pool, caplog: pytest.LogCaptureFixture
 ) -> None:
     before, _, after = (writers[1].write("ana") for _ in range(3))
     await publish(log, [before, after, writers[0].write("bob")])
     consumer = consumer_of(projection, toy_pool, log)
     async with running(consumer):
         await until(says(consumer, "the facts after 1-1001-1 up to 1-1002-2 are missing before 1-1003-3."))
+        assert "consumer.halted" in caplog.messages
         await publish(log, [writers[0].write("bob"), writers[1].write("ana")])
         await until(total(toy_pool, 3))
         assert len(consumer.not_ready()) == 1
@@ -438,10 +436,8 @@ async def test_the_database_may_go_away_and_come_back(
         await publish(log, [writer.write("ana") for writer in writers])
         await asyncio.sleep(1)
         private_postgres.start()
-        started = time.monotonic()
         await until(lambda: _reachable(pool))
-        await until(total(pool, 8), seconds=5)
-        assert time.monotonic() - started < 10
+        await until(total(pool, 8), seconds=10)
     assert await pool.fetchval("select count(*) from dead_letters") == 0
     await pool.close()
     await log.close()
