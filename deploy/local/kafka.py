@@ -25,6 +25,7 @@ from deploy.local.folders import make_folder
 from deploy.local.processes import (
     FolderLock,
     ServerFailed,
+    end_with_make,
     free_port,
     listens,
     living,
@@ -295,6 +296,7 @@ def end_orphans(marker: str) -> None:
 def main() -> int:
     """Run a broker in the foreground until Ctrl-C, for `make run LOG=kafka`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    end_with_make()
     port = int(os.environ.get("KAFKA_PORT", DEFAULT_PORT))
     broker = EmbeddedKafka(CACHE.parents[1] / ".state" / "kafka", port)
     try:

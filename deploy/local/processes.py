@@ -1,5 +1,6 @@
 """Start servers that never outlive us, and find the ones that earlier runs left behind."""
 
+import ctypes
 import fcntl
 import os
 import signal
@@ -11,6 +12,8 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, NamedTuple
+
+from deploy.local.launcher import PR_SET_PDEATHSIG
 
 LAUNCHER = Path(__file__).with_name("launcher.py")
 LOG_LIMIT_BYTES = 10_000_000
@@ -105,6 +108,12 @@ def spawn(
     return subprocess.Popen(
         argv, stdin=subprocess.DEVNULL, stdout=log, stderr=subprocess.STDOUT, env=environment, cwd=folder
     )
+
+
+def end_with_make() -> None:
+    """If `make` started this process, get a SIGTERM when that ends: killed, it could not pass anything on."""
+    if "MAKELEVEL" in os.environ and sys.platform == "linux":
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, int(signal.SIGTERM), 0, 0, 0)
 
 
 def wait_until(condition: Callable[[], bool], timeout_seconds: float, *, every_seconds: float = 0.01) -> bool:
