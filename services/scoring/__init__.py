@@ -1,4 +1,4 @@
-"""Scoring keeps the numbers: what each act was worth, how active a person is, and who leads a community, each explained.
+"""Scoring keeps the numbers: what each act was worth, how active people are, who leads a community, and why.
 
 It owns the journal (every fact it folded, in one order per person for good), the entries that every number is the sum
 of, the counts of acts per day, the standing of each person in each community, and the leaderboards made of standings.

@@ -26,10 +26,10 @@ LAYOUT_LOCK = 7_311_001
 LOWEST = -(2**63)
 """The beginning of a board's first bucket."""
 
-OVERSIZED = 2000
+OVERSIZED = 4000
 """Members above which a bucket is split. The partial index `rank_buckets_oversized` names the same number."""
 
-FULL = 1000
+FULL = 2000
 """Members that a split leaves in a bucket, unless a single key has more."""
 
 LAYOUT_LOCK_TIMEOUT = "2s"
@@ -202,7 +202,7 @@ async def _rewrite(connection: Any, board: Board, before: Sequence[Bucket], afte
         """
         insert into rank_buckets (metric, community_no, lower_key, members)
         select $1, $2, lower_key, members
-          from unnest($3::bigint[], $4::bigint[]) as changed (lower_key, members)
+          from unnest($3::bigint[], $4::integer[]) as changed (lower_key, members)
             on conflict (metric, community_no, lower_key) do update set members = excluded.members
         """,
         *board,

@@ -1,9 +1,9 @@
 """Order people by decayed activity with one integer that is a pure function of their day scores.
 
 With half-life `h`, day `d` weighs `2^(d/h)`. The exact integer `Σ score(d) × W[d mod h] × 2^(d div h − Q + 60)`, where
-`Q` is the newest scored day `div h` and `W[r] = floor(2^(62 + r/h))`, is rounded half up to 40 bits. Scores more than 60
-half-lives older than the newest are left out, so the cost is bounded. No floating point takes part: a key is the same
-on every machine and in every order of arrival. Floats appear only where a value is shown.
+`Q` is the newest scored day `div h` and `W[r] = floor(2^(62 + r/h))`, is rounded half up to 40 bits. Scores more than
+60 half-lives older than the newest are left out, so the cost is bounded. No floating point takes part: a key is the
+same on every machine and in every order of arrival. Floats appear only where a value is shown.
 
 A day is the number of days since 1970-01-01, negative before.
 """

@@ -89,7 +89,8 @@ async def _recall_standings(
 ) -> Mapping[tuple[int, int], Standing]:
     rows = await connection.fetch(
         """
-        select person_no, activity_key, points, active, community::text, organization, zone, community_no, half_life_days
+        select person_no, activity_key, points, active,
+               community::text, organization, zone, community_no, half_life_days
           from standings
           join communities using (community_no)
          where person_no = any ($1)

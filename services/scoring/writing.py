@@ -1,4 +1,4 @@
-"""Write what a batch changed: one set-based statement per table, tables in one fixed order, shared rows sorted by key."""
+"""Write what a batch changed: one set-based statement per table, tables in one fixed order, shared rows sorted."""
 
 from collections.abc import Sequence
 from datetime import date
@@ -102,8 +102,9 @@ def _journal_row(lane: int, row: JournalRow) -> bytes:
     except ValueError as error:
         raise Poison(row.fact, str(error)) from error
     head = _JOURNAL_ROW.pack(
-        12, 2, lane, 8, row.seq, 16, event_id, 2, row.kind, 4, row.community.number, 8, copying.micros(message.occurred_at),
-        8, copying.micros(message.recorded_at), 4, copying.days(message.local_day),
+        12, 2, lane, 8, row.seq, 16, event_id, 2, row.kind, 4, row.community.number,
+        8, copying.micros(message.occurred_at), 8, copying.micros(message.recorded_at),
+        4, copying.days(message.local_day),
     )  # fmt: skip
     person_no = copying.integer(None if row.person is None else row.person.number)
     act_day = copying.integer(None if row.act_day is None else copying.days(row.act_day))
@@ -182,7 +183,7 @@ async def _add_to_buckets(connection: Any, folds: Sequence[LaneFold], beginnings
             """
             insert into rank_buckets (metric, community_no, lower_key, members)
             select metric, community_no, lower_key, members
-              from unnest($1::smallint[], $2::integer[], $3::bigint[], $4::bigint[])
+              from unnest($1::smallint[], $2::integer[], $3::bigint[], $4::integer[])
                    as moved (metric, community_no, lower_key, members)
                 on conflict (metric, community_no, lower_key)
                 do update set members = rank_buckets.members + excluded.members

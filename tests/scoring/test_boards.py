@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from services.scoring import boards
 from services.scoring.boards import FULL, LOWEST, OVERSIZED, Bucket, coalesce, cut, split_oversized
+from tests.scoring.feeder import Feeder
 from tests.scoring.story import LANES, Story
-from tests.scoring.test_projections import Feeder
 
 GROUPS = st.dictionaries(st.integers(-50, 50), st.sampled_from([1, 1, 1, 400, 999, 1000, 1001, 5000]), max_size=40)
 

@@ -11,7 +11,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from services.scoring.projections import ScoringProjection
-from shared.messaging.facts import InboundFact, LaneFacts, Poison
+from shared.messaging.facts import InboundFact, Poison
+from tests.scoring.feeder import Feeder
 from tests.scoring.story import NOON, Story
 from tests.scoring.tables import empty, recomputed, tables
 
@@ -19,25 +20,6 @@ PEOPLE = [("acme", "ana"), ("acme", "bo"), ("acme", "cai"), ("zenith", "ana"), (
 ACTIONS = st.tuples(
     st.sampled_from(PEOPLE), st.integers(0, 1), st.integers(-3, 3), st.sampled_from(["post"] * 5 + ["remove", "member"])
 )
-
-
-class Feeder:
-    """Hands facts to a projection as the consumer does: lane by lane, memory kept from commit to commit."""
-
-    def __init__(self, connection: Any, projection: ScoringProjection | None = None) -> None:
-        self._connection = connection
-        self.projection = projection or ScoringProjection()
-        self.memory: dict[int, Any] = {}
-
-    async def apply(self, facts: Sequence[InboundFact]) -> None:
-        """In one transaction."""
-        lanes = [
-            LaneFacts(lane, [fact for fact in facts if fact.partition == lane], self.memory.pop(lane, None))
-            for lane in sorted({fact.partition for fact in facts})
-        ]
-        async with self._connection.transaction():
-            await self.projection.apply(self._connection, lanes)
-        self.memory |= {lane.lane: lane.memory for lane in lanes}
 
 
 def history(actions: Sequence[tuple[tuple[str, str], int, int, str]]) -> list[list[InboundFact]]:

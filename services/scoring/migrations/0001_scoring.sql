@@ -85,10 +85,10 @@ create table rank_buckets (
     metric       smallint not null,
     community_no integer  not null,
     lower_key    bigint   not null,
-    members      bigint   not null,
+    members      integer  not null,
     primary key (metric, community_no, lower_key)
 );
-create index rank_buckets_oversized on rank_buckets (metric, community_no, lower_key) where members > 2000;
+create index rank_buckets_oversized on rank_buckets (metric, community_no, lower_key) where members > 4000;
 
 -- Replaced whenever a bucket begins somewhere else, so that a cache of beginnings can tell.
 create table rank_layout (

@@ -1,0 +1,244 @@
+"""Scoring over HTTP."""
+
+from collections.abc import Sequence
+from datetime import date
+from typing import Annotated, Literal
+
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
+
+from services.scoring import resources
+from services.scoring.boards import Metric
+from services.scoring.service import SCORES_READ, Place, Reader, Scoring, Valued
+from shared.errors import Forbidden
+from shared.http.answers import read
+from shared.http.app import get_service
+from shared.http.callers import AnyCaller, Caller
+from shared.http.consistency import ConsistencyTokens
+from shared.http.models import Identifier, PersonId
+from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.problems import problems
+
+boards = APIRouter(prefix="/v1/communities/{community}/leaderboards", tags=["leaderboards"])
+people = APIRouter(prefix="/v1/people", tags=["people"])
+explanations = APIRouter(prefix="/v1", tags=["explanations"])
+
+ME = "me"
+"""Stands for the caller's own person id in paths."""
+
+Service = Annotated[Scoring, Depends(get_service)]
+CommunityId = Annotated[Identifier, Path(alias="community")]
+MetricName = Annotated[Literal["activity", "points"], Path(alias="metric")]
+PathPerson = Annotated[PersonId, Path(alias="person", description="Person id, or `me`.")]
+Day = Annotated[
+    date | None,
+    Query(
+        description="With `activity`: the local day for which values are shown; today by default. Never changes ranks."
+    ),
+]
+
+
+@boards.get(
+    "/{metric}",
+    operation_id="readLeaderboard",
+    summary="Read a leaderboard",
+    response_model=PageOf[resources.BoardItem],
+    responses=problems(400, 401, 403, 404),
+)
+async def read_leaderboard(
+    service: Service,
+    caller: AnyCaller,
+    community: CommunityId,
+    metric: MetricName,
+    page: Page,
+    _: ConsistencyTokens,
+    request: Request,
+    day: Day = None,
+) -> Response:
+    """Active members with a score, from the top. For active members, and with scope `scores:read`."""
+    after = decode_cursor(page.after, tuple[Int64, str]) if page.after is not None else None
+    found = await service.board(_reader(caller), community, _metric(metric), day=day, after=after, limit=page.limit + 1)
+    shown = found[: page.limit]
+    cursor = encode_cursor((shown[-1].placed.key, shown[-1].placed.person)) if len(found) > page.limit else None
+    items = [_item(one) for one in shown]
+    return read(request, PageOf[resources.BoardItem](items=items, next=page.next(cursor)))
+
+
+@boards.get(
+    "/{metric}/me",
+    operation_id="readMyRank",
+    summary="Read my place on a leaderboard",
+    response_model=resources.BoardPlace,
+    responses=problems(400, 401, 403, 404),
+)
+async def read_my_rank(
+    service: Service,
+    caller: AnyCaller,
+    community: CommunityId,
+    metric: MetricName,
+    _: ConsistencyTokens,
+    request: Request,
+    day: Day = None,
+) -> Response:
+    """With up to two members above and below."""
+    person = _own(caller)
+    place = await service.place(_reader(caller), community, _metric(metric), person, day=day)
+    return read(request, _place(person, place))
+
+
+@boards.get(
+    "/{metric}/members/{person:path}",
+    operation_id="readRank",
+    summary="Read a member's place on a leaderboard",
+    response_model=resources.BoardPlace,
+    responses=problems(400, 401, 403, 404),
+)
+async def read_rank(
+    service: Service,
+    caller: AnyCaller,
+    community: CommunityId,
+    metric: MetricName,
+    person: PathPerson,
+    _: ConsistencyTokens,
+    request: Request,
+    day: Day = None,
+) -> Response:
+    """With up to two members above and below. For active members, and with scope `scores:read`."""
+    person = _named(caller, person)
+    place = await service.place(_reader(caller), community, _metric(metric), person, day=day)
+    return read(request, _place(person, place))
+
+
+@people.get(
+    "/{person:path}/points",
+    operation_id="readPoints",
+    summary="Read a person's points",
+    response_model=resources.Points,
+    responses=problems(401, 403, 404),
+)
+async def read_points(
+    service: Service, caller: AnyCaller, person: PathPerson, _: ConsistencyTokens, request: Request
+) -> Response:
+    """The own ones; anybody's with scope `scores:read`."""
+    person = _named(caller, person)
+    return read(request, resources.Points(person=person, balance=await service.balance(_reader(caller), person)))
+
+
+@people.get(
+    "/{person:path}/activity",
+    operation_id="readActivity",
+    summary="Read a person's activity in a community",
+    response_model=resources.Activity,
+    responses=problems(400, 401, 403, 404),
+)
+async def read_activity(
+    service: Service,
+    caller: AnyCaller,
+    person: PathPerson,
+    community: Annotated[Identifier, Query(description="Of which community.")],
+    page: Page,
+    _: ConsistencyTokens,
+    request: Request,
+    day: Annotated[date | None, Query(description="Local day for which the value is shown; today by default.")] = None,
+) -> Response:
+    """The value, and the scored days it comes from; `limit` and `after` are about those days."""
+    person = _named(caller, person)
+    before = decode_cursor(page.after, date) if page.after is not None else None
+    found = await service.activity(_reader(caller), person, community, day=day, before=before, days=page.limit + 1)
+    days = resources.DayScore.of(found.counts)
+    shown = days[: page.limit]
+    cursor = encode_cursor(shown[-1].day) if len(days) > page.limit else None
+    answer = resources.Activity(
+        person=person,
+        community=community,
+        active=found.active,
+        day=found.day,
+        half_life_days=found.community.half_life_days,
+        value=found.value,
+        days=shown,
+        next=page.next(cursor),
+    )
+    return read(request, answer)
+
+
+@people.get(
+    "/{person:path}/entries",
+    operation_id="listEntries",
+    summary="List what changed a person's numbers",
+    response_model=PageOf[resources.EntryItem],
+    responses=problems(400, 401, 403, 404),
+)
+async def list_entries(
+    service: Service,
+    caller: AnyCaller,
+    person: PathPerson,
+    page: Page,
+    _: ConsistencyTokens,
+    request: Request,
+    community: Annotated[Identifier | None, Query(description="Only of this community.")] = None,
+) -> Response:
+    """Newest first. The points given add up to the balance."""
+    before = decode_cursor(page.after, Int64) if page.after is not None else None
+    found = await service.entries(
+        _reader(caller), _named(caller, person), community=community, before=before, limit=page.limit + 1
+    )
+    shown = found[: page.limit]
+    cursor = encode_cursor(shown[-1].entry.seq) if len(found) > page.limit else None
+    items = [resources.EntryItem.of(one) for one in shown]
+    return read(request, PageOf[resources.EntryItem](items=items, next=page.next(cursor)))
+
+
+@explanations.get(
+    "/events/{event_id}/effects",
+    operation_id="readEffects",
+    summary="Read what a fact changed",
+    response_model=resources.EventEffects,
+    responses=problems(401, 403, 404),
+)
+async def read_effects(
+    service: Service, caller: AnyCaller, event_id: Identifier, _: ConsistencyTokens, request: Request
+) -> Response:
+    """For the person whom the fact is about, and with scope `scores:read`."""
+    return read(request, resources.EventEffects.of(await service.effects(_reader(caller), event_id)))
+
+
+@explanations.get(
+    "/rulesets/default",
+    operation_id="readDefaultRuleset",
+    summary="Read the shipped ruleset",
+    response_model=resources.RulesetVersion,
+    responses=problems(401),
+)
+async def read_default_ruleset(service: Service, caller: AnyCaller, request: Request) -> Response:
+    """What each act is worth where an organization has not published rules of its own."""
+    return read(request, resources.RulesetVersion.of(service.default_ruleset()))
+
+
+def _reader(caller: Caller) -> Reader:
+    return Reader(caller.organization, caller.person, SCORES_READ in caller.scopes)
+
+
+def _own(caller: Caller) -> str:
+    if caller.person is None:
+        raise Forbidden("person-required", "Only a person has a place of its own; name one below `members/`.")
+    return caller.person
+
+
+def _named(caller: Caller, person: str) -> str:
+    """The person of a path. For a machine `me` is a person id like others."""
+    return caller.person if person == ME and caller.person is not None else person
+
+
+def _metric(name: str) -> Metric:
+    return Metric[name.upper()]
+
+
+def _item(one: Valued) -> resources.BoardItem:
+    return resources.BoardItem(rank=one.placed.rank, person=one.placed.person, value=one.value)
+
+
+def _place(person: str, place: Place) -> resources.BoardPlace:
+    neighbours = [_item(one) for one in place.view]
+    return resources.BoardPlace(person=person, rank=place.rank, value=place.value, neighbours=neighbours)
+
+
+ROUTERS: Sequence[APIRouter] = (boards, people, explanations)

@@ -1,0 +1,162 @@
+"""Read boards: pages, and one member's place among its neighbours. Each is one statement, and so one snapshot."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from sqlalchemy import TextClause, text
+from sqlalchemy.ext.asyncio import AsyncEngine
+
+from services.scoring.boards import Metric
+
+NEIGHBOURS = 2
+"""How many members are shown above and below a member's own place."""
+
+
+class Placed(NamedTuple):
+    """A member on a board. `key` is the rank key of activity, or the points."""
+
+    rank: int
+    person: str
+    key: int
+
+
+async def page(
+    reader: AsyncEngine, metric: Metric, community_no: int, *, after: tuple[int, str] | None, limit: int
+) -> Sequence[Placed]:
+    """Members from the top, or after this (key, person), equal ones by person."""
+    key, person = after if after is not None else (None, None)
+    parameters = {"metric": int(metric), "community": community_no, "key": key, "person": person, "rows": limit}
+    async with reader.connect() as connection:
+        rows = (await connection.execute(_PAGES[metric, after is not None], parameters)).all()
+    return _ranked([tuple(row) for row in rows])
+
+
+async def place(
+    reader: AsyncEngine, metric: Metric, community_no: int, *, organization: str, person: str
+) -> tuple[Placed, Sequence[Placed]] | None:
+    """A member's place, and all in view: itself with its neighbours, from the top. None: not on the board."""
+    parameters = {
+        "metric": int(metric),
+        "community": community_no,
+        "organization": organization,
+        "person": person,
+    }
+    async with reader.connect() as connection:
+        rows = (await connection.execute(_PLACES[metric], parameters)).all()
+    view = _ranked([tuple(row) for row in rows])
+    return next(((own, view) for own in view if own.person == person), None)
+
+
+_RANKED = """
+    ranked as (select key, {rank} as rank from (select distinct key from {rows} order by key desc limit 2) as top)
+    select person, key, rank
+      from {rows}
+      left join ranked using (key)
+     order by key desc, person
+"""
+
+
+def _on_board(metric: Metric, where: str = "true") -> str:
+    """Members of the board, with their keys."""
+    return f"""
+        select person, {metric.column} as key
+          from standings
+         where community_no = :community and {metric.on_board} and {where}
+    """
+
+
+def _rank(metric: Metric, key: str) -> str:
+    """The rank of a key: who is in buckets above, and who is above inside the key's own bucket."""
+    above = f"from rank_buckets where metric = :metric and community_no = :community and lower_key > {key}"
+    next_bucket = f"(select coalesce(min(lower_key), 9223372036854775807) {above})"
+    inside = f"{metric.column} > {key} and {metric.column} < {next_bucket}"
+    return f"""
+        1 + (select coalesce(sum(members), 0) {above})
+          + (select count(*) from ({_on_board(metric, inside)}) as inside)
+    """
+
+
+def _page_statement(metric: Metric, *, after: bool) -> TextClause:
+    column = metric.column
+    page = (
+        f"""
+        select * from ((select * from ({_on_board(metric, f"{column} = :key and person > :person")}) as ties
+                         order by person limit :rows)
+                       union all
+                       (select * from ({_on_board(metric, f"{column} < :key")}) as below
+                         order by key desc, person limit :rows)) as following
+         order by key desc, person
+         limit :rows
+        """
+        if after
+        else f"{_on_board(metric)} order by key desc, person limit :rows"
+    )
+    return text(
+        f"""
+        with page as ({page}),
+             {_RANKED.format(rows="page", rank=_rank(metric, "top.key"))}
+        """
+    )
+
+
+def _place_statement(metric: Metric) -> TextClause:
+    column = metric.column
+    ties_above = _on_board(metric, f"{column} = own.key and person < own.person")
+    ties_below = _on_board(metric, f"{column} = own.key and person > own.person")
+    return text(
+        f"""
+        with own as (
+            select standings.person, {column} as key
+              from persons
+              join standings using (person_no)
+             where organization = :organization
+               and persons.person = :person
+               and community_no = :community
+               and {metric.on_board}),
+        near as (
+            select * from own
+            union all
+            select above.*
+              from own
+             cross join lateral (
+                   select * from ((select * from ({ties_above}) as t
+                                    order by person desc limit {NEIGHBOURS})
+                                  union all
+                                  (select * from ({_on_board(metric, f"{column} > own.key")}) as t
+                                    order by key, person desc limit {NEIGHBOURS})) as t
+                    order by key, person desc
+                    limit {NEIGHBOURS}) as above
+            union all
+            select below.*
+              from own
+             cross join lateral (
+                   select * from ((select * from ({ties_below}) as t
+                                    order by person limit {NEIGHBOURS})
+                                  union all
+                                  (select * from ({_on_board(metric, f"{column} < own.key")}) as t
+                                    order by key desc, person limit {NEIGHBOURS})) as t
+                    order by key desc, person
+                    limit {NEIGHBOURS}) as below),
+        {_RANKED.format(rows="near", rank=_rank(metric, "top.key"))}
+        """
+    )
+
+
+def _ranked(rows: Sequence[tuple[str, int, int | None]]) -> list[Placed]:
+    """Ranks for a stretch of a board, (person, key, rank) from the top, of which the two highest keys come with their
+    rank: all members of the second key are in the stretch, so each further key ranks behind what is listed before."""
+    placed: list[Placed] = []
+    offset = 0
+    for place, (person, key, rank) in enumerate(rows):
+        if placed and placed[-1].key == key:
+            rank = placed[-1].rank
+        elif rank is None:
+            rank = offset + place
+        else:
+            offset = rank - place
+        placed.append(Placed(rank, person, key))
+    return placed
+
+
+_PAGES = {(metric, after): _page_statement(metric, after=after) for metric in Metric for after in (False, True)}
+_PLACES = {metric: _place_statement(metric) for metric in Metric}

@@ -1,0 +1,54 @@
+"""The scoring service, declared."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from services.scoring.boards import split_oversized
+from services.scoring.projections import ScoringProjection
+from services.scoring.service import Scoring
+from shared.database import Pool
+from shared.lifecycle import Run
+from shared.service import Definition, Kernel
+from shared.settings import Settings
+
+SPLIT_SECONDS = 1.0
+
+
+def _routers() -> Sequence[Any]:
+    from services.scoring.api import ROUTERS  # only the role `api` needs FastAPI
+
+    return ROUTERS
+
+
+def _open(kernel: Kernel) -> Scoring:
+    return Scoring(kernel.reader, kernel.passed, kernel.ready)
+
+
+def _projection(_settings: Settings) -> ScoringProjection:
+    return ScoringProjection()
+
+
+def _splitting(pool: Pool) -> Run:
+    async def run(stop: asyncio.Event) -> None:
+        while not stop.is_set():
+            await split_oversized(pool)
+            try:
+                await asyncio.wait_for(stop.wait(), SPLIT_SECONDS)
+            except TimeoutError:
+                continue
+
+    return run
+
+
+SCORING = Definition(
+    name="scoring",
+    title="Qunli scoring",
+    description="Activity, points and leaderboards, and why each number is what it is.",
+    folder=Path(__file__).parent,
+    open=_open,
+    routers=_routers,
+    projection=_projection,
+    upkeep={"bucket splitter": _splitting},
+)

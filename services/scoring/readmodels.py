@@ -1,0 +1,211 @@
+"""The tables that scoring's answers about people and facts read from, and the queries; boards are in `boardreads`."""
+
+from collections.abc import Sequence
+from datetime import date, datetime
+from typing import Any, NamedTuple
+from uuid import UUID
+
+from sqlalchemy import DateTime, MetaData, func
+from sqlalchemy.ext.asyncio import AsyncEngine
+from sqlmodel import Field, SQLModel, col, select
+from sqlmodel.ext.asyncio.session import AsyncSession
+
+
+class _Table(SQLModel):
+    metadata = MetaData()  # of this service alone: others may have tables of the same name
+
+
+class CommunityRow(_Table, table=True):
+    __tablename__ = "communities"
+
+    community_no: int = Field(primary_key=True)
+    community: UUID
+    organization: str
+    zone: str
+    half_life_days: int
+
+
+class PersonRow(_Table, table=True):
+    __tablename__ = "persons"
+
+    person_no: int = Field(primary_key=True)
+    organization: str
+    person: str
+    lane: int
+
+
+class JournalRow(_Table, table=True):
+    __tablename__ = "journal"
+
+    lane: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    event_id: UUID
+    kind: int
+    person_no: int | None
+    community_no: int
+    occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
+    recorded_at: datetime = Field(sa_type=DateTime(timezone=True))
+    local_day: date
+    act_id: UUID | None
+    act_day: date | None
+    amount: int | None
+    ruleset: int | None
+
+
+class EntryRow(_Table, table=True):
+    __tablename__ = "point_entries"
+
+    person_no: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True)
+    community_no: int
+    act: int
+    points_wanted: int
+    points_given: int
+    weight_wanted: int
+    weight_given: int
+    reason: int | None
+
+
+class DayCountRow(_Table, table=True):
+    __tablename__ = "day_counts"
+
+    person_no: int = Field(primary_key=True)
+    community_no: int = Field(primary_key=True)
+    day: date = Field(primary_key=True)
+    act: int = Field(primary_key=True)
+    ruleset: int = Field(primary_key=True)
+    n: int
+    score: int
+
+
+class StandingRow(_Table, table=True):
+    __tablename__ = "standings"
+
+    person_no: int = Field(primary_key=True)
+    community_no: int = Field(primary_key=True)
+    person: str
+    activity_key: int | None
+    points: int
+    active: bool
+
+
+class Entry(NamedTuple):
+    """An entry with the fact that caused it and the community's id."""
+
+    entry: EntryRow
+    fact: JournalRow
+    community: UUID
+
+
+class Effects(NamedTuple):
+    """A fact as journaled, whose it is, where, and its entry, if it has one."""
+
+    fact: JournalRow
+    community: CommunityRow
+    person: str | None
+    entry: EntryRow | None
+
+
+async def community(reader: AsyncEngine, id: UUID) -> CommunityRow | None:
+    async with AsyncSession(reader) as session:
+        return (await session.exec(select(CommunityRow).where(CommunityRow.community == id))).first()
+
+
+async def person(reader: AsyncEngine, organization: str, person: str) -> PersonRow | None:
+    query = select(PersonRow).where(PersonRow.organization == organization, PersonRow.person == person)
+    async with AsyncSession(reader) as session:
+        return (await session.exec(query)).first()
+
+
+async def standing(reader: AsyncEngine, organization: str, person: str, community_no: int) -> StandingRow | None:
+    query = (
+        select(StandingRow)
+        .join(PersonRow, col(PersonRow.person_no) == StandingRow.person_no)
+        .where(
+            PersonRow.organization == organization,
+            PersonRow.person == person,
+            StandingRow.community_no == community_no,
+        )
+    )
+    async with AsyncSession(reader) as session:
+        return (await session.exec(query)).first()
+
+
+async def balance(reader: AsyncEngine, person_no: int) -> int:
+    """Points of a person over all communities of its organization: the sum of the entries, kept per community."""
+    query = select(func.coalesce(func.sum(StandingRow.points), 0)).where(StandingRow.person_no == person_no)
+    async with AsyncSession(reader) as session:
+        return int((await session.exec(query)).one())
+
+
+async def day_scores(
+    reader: AsyncEngine, community: CommunityRow, persons: Sequence[str], *, until: date
+) -> dict[str, dict[date, int]]:
+    """For each of these persons, the scores of the days up to `until`."""
+    query = (
+        select(col(PersonRow.person), col(DayCountRow.day), func.sum(col(DayCountRow.score)))
+        .join(DayCountRow, col(DayCountRow.person_no) == PersonRow.person_no)
+        .where(
+            PersonRow.organization == community.organization,
+            col(PersonRow.person).in_(persons),
+            DayCountRow.community_no == community.community_no,
+            DayCountRow.day <= until,
+        )
+        .group_by(col(PersonRow.person), col(DayCountRow.day))
+    )
+    scores: dict[str, dict[date, int]] = {person: {} for person in persons}
+    async with AsyncSession(reader) as session:
+        for person, day, score in (await session.exec(query)).all():
+            scores[person][day] = int(score)
+    return scores
+
+
+async def counts(
+    reader: AsyncEngine, person_no: int, community_no: int, *, before: date | None, days: int
+) -> Sequence[DayCountRow]:
+    """The counts of a person's last so many days in a community, newest first; only days before `before`."""
+    mine: list[Any] = [DayCountRow.person_no == person_no, DayCountRow.community_no == community_no]
+    if before is not None:
+        mine.append(DayCountRow.day < before)
+    day = col(DayCountRow.day)
+    newest = select(day).where(*mine).distinct().order_by(day.desc()).limit(days)
+    query = (
+        select(DayCountRow)
+        .where(*mine, day.in_(newest))
+        .order_by(day.desc(), col(DayCountRow.act), col(DayCountRow.ruleset))
+    )
+    async with AsyncSession(reader) as session:
+        return (await session.exec(query)).all()
+
+
+async def entries(
+    reader: AsyncEngine, person: PersonRow, *, community_no: int | None, before: int | None, limit: int
+) -> Sequence[Entry]:
+    """A person's entries, newest first; only those with a journal number below `before`."""
+    query = (
+        select(EntryRow, JournalRow, CommunityRow.community)
+        .join(JournalRow, col(JournalRow.seq) == EntryRow.seq)
+        .join(CommunityRow, col(CommunityRow.community_no) == EntryRow.community_no)
+        .where(EntryRow.person_no == person.person_no, JournalRow.lane == person.lane)
+        .order_by(col(EntryRow.seq).desc())
+        .limit(limit)
+    )
+    if community_no is not None:
+        query = query.where(EntryRow.community_no == community_no)
+    if before is not None:
+        query = query.where(EntryRow.seq < before)
+    async with AsyncSession(reader) as session:
+        return [Entry(*row) for row in (await session.exec(query)).all()]
+
+
+async def effects(reader: AsyncEngine, event_id: UUID) -> Effects | None:
+    query = (
+        select(JournalRow, CommunityRow, PersonRow.person, EntryRow)
+        .join(CommunityRow, col(CommunityRow.community_no) == JournalRow.community_no)
+        .outerjoin(PersonRow, col(PersonRow.person_no) == JournalRow.person_no)
+        .outerjoin(EntryRow, (col(EntryRow.person_no) == JournalRow.person_no) & (col(EntryRow.seq) == JournalRow.seq))
+        .where(JournalRow.event_id == event_id)
+    )
+    async with AsyncSession(reader) as session:
+        row = (await session.exec(query)).first()
+    return None if row is None else Effects(*row)

@@ -1,0 +1,196 @@
+"""What the API shows of boards, people and facts."""
+
+from collections.abc import Sequence
+from datetime import date
+from itertools import groupby
+from typing import Literal, Self
+
+from pydantic import Field
+
+from services.scoring.inbound import TYPE_OF_KIND, Kind
+from services.scoring.readmodels import DayCountRow, Effects, Entry, EntryRow
+from services.scoring.ruleset import Act, Ruleset
+from services.scoring.scorecard import Reason
+from shared.http.models import AnswerModel, Identifier, Instant, PersonId
+
+ActName = Literal["post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"]
+
+
+class BoardItem(AnswerModel):
+    """A member on a leaderboard."""
+
+    rank: int = Field(description="Competition rank: 1, 2, 2, 4. Equal members are listed by person.")
+    person: PersonId
+    value: float | int = Field(description="Points, or the activity at the local day asked for (6 decimals).")
+
+
+class BoardPlace(AnswerModel):
+    """One member's place on a leaderboard."""
+
+    person: PersonId
+    rank: int | None = Field(description="Null while the member has no score by this metric, and so is not listed.")
+    value: float | int
+    neighbours: list[BoardItem] = Field(description="Up to two members above, the member, up to two below.")
+
+
+class Points(AnswerModel):
+    """A person's points over all communities of the organization."""
+
+    person: PersonId
+    balance: int = Field(description="The sum of points_given of the person's entries.")
+
+
+class Change(AnswerModel):
+    """What one fact changed, as the rule wanted it and as given."""
+
+    act: ActName
+    points_wanted: int
+    points_given: int
+    weight_wanted: int = Field(description="Of the day score, from which activity is computed.")
+    weight_given: int
+    reason: Literal["daily_cap"] | None = Field(description="Why less was given than wanted; null: as wanted.")
+
+    @staticmethod
+    def fields(entry: EntryRow) -> dict[str, object]:
+        return {
+            "act": Act(entry.act).label,
+            "reason": None if entry.reason is None else Reason(entry.reason).label,
+            **entry.model_dump(include={"points_wanted", "points_given", "weight_wanted", "weight_given"}),
+        }
+
+
+class EntryItem(Change):
+    """A change in one person's numbers, and the fact that caused it."""
+
+    event_id: Identifier
+    type: str = Field(description="Type of the fact.", examples=["content.post-published.v1"])
+    community: Identifier
+    act_id: Identifier | None = Field(description="What was done or taken back, as a post; null for a join.")
+    day: date = Field(description="Local day of the act, also for what takes it back.")
+    ruleset: int = Field(description="Version of the ruleset in force when the act occurred.")
+    occurred_at: Instant = Field(description="Of the fact.")
+
+    @classmethod
+    def of(cls, found: Entry) -> Self:
+        fact = found.fact
+        return cls.model_validate(
+            {
+                **Change.fields(found.entry),
+                "event_id": str(fact.event_id),
+                "type": TYPE_OF_KIND[Kind(fact.kind)],
+                "community": str(found.community),
+                "act_id": None if fact.act_id is None else str(fact.act_id),
+                "day": fact.act_day,
+                "ruleset": fact.ruleset,
+                "occurred_at": fact.occurred_at,
+            }
+        )
+
+
+class EventEffects(AnswerModel):
+    """A fact as journaled, and what it changed."""
+
+    event_id: Identifier
+    type: str
+    person: PersonId | None = Field(description="Whom the fact is about; null for a community.")
+    community: Identifier
+    occurred_at: Instant
+    recorded_at: Instant
+    local_day: date
+    effects: list[EntryItem] = Field(description="Empty for a fact that is worth nothing.")
+
+    @classmethod
+    def of(cls, found: Effects) -> Self:
+        fact, community = found.fact, found.community.community
+        entries = [] if found.entry is None else [EntryItem.of(Entry(found.entry, fact, community))]
+        return cls(
+            event_id=str(fact.event_id),
+            type=TYPE_OF_KIND[Kind(fact.kind)],
+            person=found.person,
+            community=str(community),
+            occurred_at=fact.occurred_at,
+            recorded_at=fact.recorded_at,
+            local_day=fact.local_day,
+            effects=entries,
+        )
+
+
+class ActCount(AnswerModel):
+    """Acts of one kind on one local day."""
+
+    act: ActName
+    ruleset: int
+    count: int = Field(description="Acts that stand.")
+    score: int = Field(description="Their share of the day score: weight × what the daily cap leaves of the count.")
+
+
+class DayScore(AnswerModel):
+    """One local day of a person in a community."""
+
+    day: date
+    score: int = Field(description="Sum of the weights given.")
+    acts: list[ActCount]
+
+    @classmethod
+    def of(cls, rows: Sequence[DayCountRow]) -> list[Self]:
+        """Of the counts of several days, in their order."""
+        days = []
+        for day, group in groupby(rows, key=lambda row: row.day):
+            acts = [
+                ActCount.model_validate(
+                    {"act": Act(row.act).label, "count": row.n, "ruleset": row.ruleset, "score": row.score}
+                )
+                for row in group
+            ]
+            days.append(cls(day=day, score=sum(act.score for act in acts), acts=acts))
+        return days
+
+
+class Activity(AnswerModel):
+    """A person's activity in a community, with the day scores it is computed from."""
+
+    person: PersonId
+    community: Identifier
+    active: bool = Field(description="Whether an active member.")
+    day: date = Field(description="Local day for which the value is shown.")
+    half_life_days: int
+    value: float = Field(description="Sum of the day scores up to that day, each halved once per half-life.")
+    days: list[DayScore] = Field(description="Scored days, newest first.")
+    next: str | None = Field(description="Path and query of earlier days; null if there are none.")
+
+
+class ActRule(AnswerModel):
+    """What one act is worth."""
+
+    act: ActName
+    weight: int
+    points: int
+    daily_cap: int | None = Field(description="Acts that count per person, community and local day; null: no cap.")
+    minor_units_per_point: int | None = Field(description="For acts with money: a point per so many minor units.")
+
+
+class RulesetVersion(AnswerModel):
+    """A version of a ruleset."""
+
+    version: int
+    valid_from: Instant | None = Field(description="Null: from the beginning of time.")
+    acts: list[ActRule]
+
+    @classmethod
+    def of(cls, ruleset: Ruleset) -> Self:
+        return cls(
+            version=ruleset.version,
+            valid_from=ruleset.valid_from,
+            acts=[
+                ActRule.model_validate(
+                    {
+                        "act": act.label,
+                        "weight": rule.weight,
+                        "points": rule.points,
+                        "daily_cap": rule.daily_cap,
+                        "minor_units_per_point": rule.minor_units_per_point,
+                    }
+                )
+                for act, rule in ruleset.rules.items()
+            ],
+        )
