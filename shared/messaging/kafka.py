@@ -84,7 +84,7 @@ class KafkaLog:
                     raise error(*message)
             # A fresh topic has no leaders for a moment.
             while not all(self._led(topic) for topic in await admin.describe_topics(list(topics))):
-                await asyncio.sleep(0.05)
+                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the broker sends no event
 
         await self._administer(create)
         for name in topics:

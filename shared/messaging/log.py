@@ -1,4 +1,4 @@
-"""The log: named topics of partitions, each a growing list of records. Two adapters keep the promises of this page: `kafka.KafkaLog` and `local.LocalLog`.
+"""The log: named topics of partitions, each a growing list of records. `KafkaLog` and `LocalLog` keep these promises.
 
 Promises (one suite holds both to them, `tests/contracts/test_log.py`):
 
@@ -90,7 +90,8 @@ class Subscription(Protocol):
     def seek(self, partition: TopicPartition, offset: int) -> None:
         """Read that partition from `offset` at the next fetch."""
 
-    def pause(self, partition: TopicPartition) -> None: ...
+    def pause(self, partition: TopicPartition) -> None:
+        """Leave that partition out of `fetch` until it is resumed, or assigned anew."""
 
     def resume(self, partition: TopicPartition) -> None: ...
 
