@@ -53,10 +53,11 @@ class Chain(msgspec.Struct):
             if record.offset < next_offset:
                 continue
             headers = dict(record.headers)
-            position = headers.get("ce_position", b"")
+            # Kafka allows headers without a value.
+            position, previous = headers.get("ce_position") or b"", headers.get("ce_previous") or b""
             # Nearly every record follows the one before; only the others are worth parsing.
-            if headers.get("ce_previous") != last or not position.startswith(epoch):
-                verdict = self._judge(Position.parse(last), position, headers.get("ce_previous", b""))
+            if previous != last or not position.startswith(epoch):
+                verdict = self._judge(Position.parse(last), position, previous)
                 if verdict is not True:
                     if isinstance(verdict, str):
                         halt = Halt(record.offset, f"{record.topic}, partition {record.partition}: {verdict}")
@@ -68,20 +69,7 @@ class Chain(msgspec.Struct):
             last = position
             kind = types.get(headers.get("ce_type", b""))
             if kind is not None:
-                trace = headers.get("traceparent")
-                facts.append(
-                    InboundFact(
-                        record.topic,
-                        record.partition,
-                        record.offset,
-                        (record.key or b"").decode(errors="replace"),
-                        kind,
-                        headers.get("ce_id", b"").decode(errors="replace"),
-                        position.decode(),
-                        trace.decode() if trace else None,
-                        record.value or b"",
-                    )
-                )
+                facts.append(_fact(record, kind, headers))
         self.next_offset, self.position = next_offset, Position.parse(last)
         return facts, halt
 
@@ -107,3 +95,18 @@ class Chain(msgspec.Struct):
         if previous <= last:
             return True
         return f"the facts after {last} up to {previous} are missing before {position}."
+
+
+def _fact(record: Record, kind: str, headers: Mapping[str, bytes | None]) -> InboundFact:
+    trace = headers.get("traceparent")
+    return InboundFact(
+        record.topic,
+        record.partition,
+        record.offset,
+        (record.key or b"").decode(errors="replace"),
+        kind,
+        (headers.get("ce_id") or b"").decode(errors="replace"),
+        (headers.get("ce_position") or b"").decode(errors="replace"),
+        trace.decode(errors="replace") if trace else None,
+        record.value or b"",
+    )
