@@ -89,7 +89,7 @@ class EmbeddedKafka:
         self._jars = jars / VERSION
         self._lock = FolderLock(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
-        self._marker = f"-Dqunli.folder={self.folder}/"
+        self._marker = marker(self.folder)
 
     def __enter__(self) -> Self:
         self.start()
@@ -280,6 +280,11 @@ def resolve(folder: Path) -> None:
         for jar in pool.map(lambda artifact: artifact.resolve(), needed):
             shutil.copyfile(jar, folder / jar.name)
     shutil.rmtree(cache)
+
+
+def marker(folder: Path) -> str:
+    """Stands in the command line of a broker that runs on this folder."""
+    return f"-Dqunli.folder={os.path.abspath(folder)}/"
 
 
 def end_orphans(marker: str) -> None:

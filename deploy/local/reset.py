@@ -4,7 +4,7 @@ import shutil
 import sys
 from pathlib import Path
 
-from deploy.local import postgres
+from deploy.local import kafka, postgres
 from deploy.local.processes import FolderLock, ServerFailed
 
 STATE = Path(__file__).parents[2] / ".state"
@@ -19,6 +19,7 @@ def main(state: Path = STATE) -> int:
             lock.acquire(timeout_seconds=1)
             lock.release()
         for folder in folders:
+            kafka.end_orphans(kafka.marker(folder))
             postgres.wipe(folder)
     except ServerFailed as error:
         print(error, file=sys.stderr)

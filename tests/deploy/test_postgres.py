@@ -75,8 +75,9 @@ def test_stopping_leaves_no_process(folder: Path) -> None:
     assert processes_of(folder) == []
 
 
-async def test_data_survive_every_way_of_stopping(folder: Path) -> None:
-    cluster = EmbeddedPostgres(folder)
+@pytest.mark.parametrize("settings", [{}, FAST], ids=["durable", "fast"])
+async def test_data_survive_every_way_of_stopping(folder: Path, settings: dict[str, str | int]) -> None:
+    cluster = EmbeddedPostgres(folder, settings=settings)
     cluster.start()
     port = cluster.port
     for count, end in enumerate((cluster.stop, cluster.stop_immediately, cluster.kill), start=1):
