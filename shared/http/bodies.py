@@ -37,8 +37,8 @@ def _no_number(_name: str) -> float:
 _decode = json.JSONDecoder(object_pairs_hook=_object, parse_float=_number, parse_constant=_no_number).decode
 
 
-def check_json(body: bytes) -> None:
-    """Refuse a body that is not one JSON value of text and numbers that a database can hold.
+def read_json(body: bytes) -> Any:
+    """Read a body; refuse one that is not one JSON value of text and numbers that a database can hold.
 
     Raises:
         BadRequest: with the reason.
@@ -60,6 +60,7 @@ def check_json(body: bytes) -> None:
     if "\\u" in text:
         for part in _texts(value):
             check_text(part)
+    return value
 
 
 def _texts(value: Any) -> Iterator[str]:

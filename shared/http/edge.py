@@ -16,7 +16,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from shared.errors import BadRequest, Refusal, Unavailable
 from shared.http import problems
-from shared.http.bodies import check_json, check_target
+from shared.http.bodies import check_target, read_json
 from shared.http.request import KEY, Received
 from shared.http.settings import HttpSettings
 from shared.observability import logs, metrics
@@ -126,7 +126,7 @@ class Edge:
         if got.body:
             if _JSON.fullmatch(headers.get(b"content-type", b"")) is None:
                 raise HTTPException(415)
-            check_json(got.body)
+            got.json = read_json(got.body)
         return _replay(got.body, receive)
 
     async def _body(self, headers: dict[bytes, bytes], receive: Receive) -> bytes:

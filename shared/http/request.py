@@ -14,15 +14,17 @@ class Received:
         id: the request id, answered as `X-Request-Id`.
         headers: name in lower case -> value; a header that may be given once was given once.
         body: as sent, at most the body limit.
+        json: the body, read.
         answers: what the edge dependencies of the route answered, by parameter.
     """
 
-    __slots__ = ("answers", "body", "headers", "id")
+    __slots__ = ("answers", "body", "headers", "id", "json")
 
     def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"") -> None:
         self.id = id
         self.headers = headers
         self.body = body
+        self.json: Any = None
         self.answers: dict[str, Any] = {}
 
     def header(self, name: bytes) -> str | None:
