@@ -203,7 +203,8 @@ def describe(report: Report, url: str) -> str:
         f"  known    {report.known['posts']:>7}   posts of an earlier run, and {report.known['authors']} authors",
     ]
     lines += [f"  skipped  {count:>7}   {reason}" for reason, count in sorted((found.skipped + report.refused).items())]
-    boards = [board_path(report.community, metric) for metric in ("activity", "points")]
+    activity = f"{board_path(report.community, 'activity')}?day={found.last.date()}"  # today it may be next to nothing
+    boards = [activity, board_path(report.community, "points")]
     return "\n".join([*lines, "\nThe leaderboards, as one of the authors:", *commands(url, report.reader, boards)])
 
 

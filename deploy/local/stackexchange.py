@@ -16,6 +16,7 @@ _NAMES = {"1": "questions", "2": "answers"}
 _SITE_ITSELF = "-1"
 _CHUNK_BYTES = 1 << 20
 _LONGEST_SITE = 40
+_BEGINNING = datetime.min.replace(tzinfo=UTC)
 
 
 class DumpRefused(Exception):
@@ -107,11 +108,13 @@ class Survey:
         authors: by person id, the earliest first.
         posts: how many questions and answers are to be imported.
         skipped: how many are not, and why.
+        last: when the last of them was written.
     """
 
     authors: dict[str, Author] = field(default_factory=dict)
     posts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[Skip] = field(default_factory=Counter)
+    last: datetime = _BEGINNING
 
 
 def survey(dump: Dump) -> Survey:
@@ -130,6 +133,7 @@ def survey(dump: Dump) -> Survey:
         found.posts[_NAMES[row["PostTypeId"]]] += 1
         owner, written_at = row["OwnerUserId"], _instant(row, dump.posts)
         first_posts[owner] = min(written_at, first_posts.get(owner, written_at))
+        found.last = max(found.last, written_at)
     created: dict[str, datetime] = {}
     if dump.users is not None:
         for row in rows(dump.users):

@@ -123,7 +123,7 @@ def running_system() -> Iterator[System]:
 
 def run_tool(module: str, *arguments: str | os.PathLike[str], timeout_seconds: float = 120) -> tuple[int, str]:
     """Run `python -m <module>` as a recipe of the Makefile does: exit code, and what it wrote on both channels."""
-    command: Sequence[str] = [sys.executable, "-m", module, *map(os.fspath, arguments)]
+    command: Sequence[str] = [sys.executable, "-m", module, *(os.fspath(argument) for argument in arguments)]
     environment = {name: value for name, value in os.environ.items() if name not in {"DUMP", "COMMUNITY"}}
     done = subprocess.run(
         command,
