@@ -1,12 +1,10 @@
 """The tables of scoring as comparable values, told by names: numbers that depend on who came first are left out."""
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
 
 from services.scoring.rankkey import rank_key
-from services.scoring.ruleset import DEFAULT, Act
-from tests.scoring.story import LANES
 
 Tables = Mapping[str, list[tuple[Any, ...]]]
 
@@ -64,24 +62,24 @@ async def empty(connection: Any) -> None:
 
 async def recomputed(connection: Any) -> list[tuple[Any, ...]]:
     """(organization, person, community, rank key, points) of everybody, anew from the journal in a few lines."""
-    acts: Counter[tuple[Any, ...]] = Counter()
     rows = await connection.fetch(
         """
-        select communities.organization, person, community, kind, coalesce(act_day - date '1970-01-01', 0) as day, ruleset
-          from journal join communities using (community_no) join persons using (person_no)
+        select communities.organization, person, community, kind, coalesce(act_day - date '1970-01-01', 0), ruleset
+          from journal
+          join communities using (community_no)
+          join persons using (person_no)
         """
     )
-    whose = {}
-    for organization, person, community, kind, day, ruleset in rows:
-        mine = whose.setdefault((organization, person, community), Counter())
+    people: defaultdict[tuple[Any, ...], Counter[tuple[int, str]]] = defaultdict(Counter)
+    for *who, kind, day, ruleset in rows:
+        acts = people[tuple(who)]
         if ruleset is not None:
-            mine[day, Act.MEMBER_JOINED if kind == 3 else Act.POST_PUBLISHED] += -1 if kind == 6 else 1
+            acts[day, "join" if kind == 3 else "post"] += -1 if kind == 6 else 1
     result = []
-    for who, acts in whose.items():
+    for who, acts in people.items():
         scores: Counter[int] = Counter()
-        points = 0
         for (day, act), n in acts.items():
-            scores[day] += (10 * min(n, 5)) if act is Act.POST_PUBLISHED else 5 * n
-            points += (10 * min(n, 5)) if act is Act.POST_PUBLISHED else 0
+            scores[day] += 10 * min(n, 5) if act == "post" else 5 * n
+        points = sum(10 * min(n, 5) for (_, act), n in acts.items() if act == "post")
         result.append((*who, rank_key(scores, 7), points))
     return sorted(result, key=repr)

@@ -3,6 +3,7 @@
 import asyncio
 import random
 from collections.abc import Sequence
+from itertools import pairwise
 from typing import Any
 
 import asyncpg
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from services.scoring import boards
+from services.scoring import boardreads, boards
 from services.scoring.boards import FULL, LOWEST, OVERSIZED, Bucket, coalesce, cut, split_oversized
+from shared.database import open_reader
 from tests.scoring.feeder import Feeder
 from tests.scoring.story import LANES, Story
 
@@ -42,7 +44,7 @@ def test_joined_buckets_hold_the_same_members(sizes: list[int]) -> None:
     assert sum(bucket.members for bucket in joined) == sum(sizes)
     assert {bucket.lower_key for bucket in joined} <= {bucket.lower_key for bucket in buckets}
     assert {bucket for bucket in buckets if bucket.members > FULL} <= set(joined)
-    assert all(one.members + other.members > FULL // 2 for one, other in zip(joined, joined[1:], strict=False))
+    assert all(one.members + other.members > FULL // 2 for one, other in pairwise(joined))
 
 
 async def counted(connection: Any) -> list[tuple[Any, ...]]:
@@ -68,36 +70,41 @@ async def counted(connection: Any) -> list[tuple[Any, ...]]:
     return [tuple(row) for row in wrong]
 
 
-async def members_in(connection: Any, community: str, people: int, *, equal: bool) -> None:
-    """A community of so many active members, all with one key or each with an own, as lanes would have written it."""
+async def members_in(connection: Any, community: str, people: int, *, keys: int) -> None:
+    """A community of so many active members with so many different keys, as lanes would have written it."""
     await connection.execute(
         "insert into communities (community, organization, zone) values ($1, 'acme', 'UTC')", community
     )
     await connection.execute(
-        "insert into persons (organization, person, lane) select 'acme', 'p' || i, 0 from generate_series(1, $1) i",
+        """
+        insert into persons (organization, person, lane)
+        select 'acme', 'p' || number, 0 from generate_series(1, $1::integer) as number
+        """,
         people,
     )
     await connection.execute(
-        f"""
-        insert into standings (person_no, community_no, person, activity_key, points, active)
-        select person_no, 1, person, {"2 ^ 50" if equal else "2 ^ 50 + person_no"}, 10, true from persons
         """
+        insert into standings (person_no, community_no, person, activity_key, points, active)
+        select person_no, 1, person, (2 ^ 50)::bigint + person_no % $1, 10, true from persons
+        """,
+        keys,
     )
     await connection.execute(
-        "insert into rank_buckets select metric, 1, $1, $2 from generate_series(1, 2) metric", LOWEST, people
+        "insert into rank_buckets select metric, 1, $1, $2 from generate_series(1, 2) as metric", LOWEST, people
     )
 
 
-@pytest.mark.parametrize("equal", [False, True])
+@pytest.mark.parametrize(("keys", "largest"), [(5 * OVERSIZED, FULL), (1, 5 * OVERSIZED), (50, 5 * OVERSIZED // 50)])
 async def test_a_large_bucket_is_split_once_and_ties_stay_together(
-    pool: "asyncpg.Pool[asyncpg.Record]", equal: bool
+    pool: "asyncpg.Pool[asyncpg.Record]", keys: int, largest: int
 ) -> None:
     async with pool.acquire() as connection:
-        await members_in(connection, Story().community(), 5 * OVERSIZED, equal=equal)
+        await members_in(connection, Story().community(), 5 * OVERSIZED, keys=keys)
         assert await split_oversized(pool) == 2
         assert await counted(connection) == []
-        largest = await connection.fetch("select metric, max(members)::int from rank_buckets group by 1 order by 1")
-        assert [row[1] for row in largest] == [5 * OVERSIZED if equal else FULL, 5 * OVERSIZED]
+        rows = await connection.fetch("select metric, max(members) from rank_buckets group by metric order by metric")
+        assert rows[0][1] == max(largest, largest * (FULL // largest))
+        assert rows[1][1] == 5 * OVERSIZED
         assert await split_oversized(pool) == 0
 
 
@@ -107,12 +114,59 @@ async def test_a_projection_that_remembers_old_buckets_learns_the_new_ones(
     story = Story()
     community = story.community()
     async with pool.acquire() as connection:
-        await members_in(connection, community, OVERSIZED + 1, equal=False)
+        await members_in(connection, community, OVERSIZED + 1, keys=OVERSIZED)
         feeder = Feeder(connection)
         await feeder.apply([story.joined("p7", community)])
         await split_oversized(pool)
         await feeder.apply([story.published("p7", community), story.joined("new", community)])
         assert await counted(connection) == []
+
+
+async def test_pages_and_places_agree_with_a_plain_count(
+    scoring_database: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(boards, "FULL", 8)
+    chance = random.Random(11)
+    connection = await asyncpg.connect(scoring_database)
+    pool = await asyncpg.create_pool(scoring_database, min_size=1, max_size=1)
+    reader = open_reader(scoring_database, name="test", size=1)
+    try:
+        await members_in(connection, Story().community(), 300, keys=300)
+        await connection.execute(
+            "update standings set activity_key = (2 ^ 50 + (random() * random() * 90)::int)::bigint"
+        )
+        await connection.execute("update standings set active = person_no % 7 <> 0")
+        await connection.execute("update rank_buckets set members = (select count(*) from standings where active)")
+        for _ in range(2):
+            rows = await connection.fetch(
+                """
+                select rank() over (order by activity_key desc) as rank, person, activity_key
+                  from standings where active order by activity_key desc, person
+                """
+            )
+            board = [tuple(row) for row in rows]
+            for size in (1, 7, 50):
+                pages: list[Any] = []
+                while page := await boardreads.page(
+                    reader,
+                    boards.Metric.ACTIVITY,
+                    1,
+                    after=(pages[-1].key, pages[-1].person) if pages else None,
+                    limit=size,
+                ):
+                    pages += page
+                assert pages == board
+            for index in [0, 1, len(board) - 2, len(board) - 1, *chance.sample(range(len(board)), 40)]:
+                person = board[index][1]
+                found = await boardreads.place(reader, boards.Metric.ACTIVITY, 1, organization="acme", person=person)
+                assert found == (board[index], board[max(0, index - 2) : index + 3])
+            assert await split_oversized(pool, oversized=16) in (0, 2)
+        assert await connection.fetchval("select count(*) from rank_buckets where metric = 1") > 5
+        assert await boardreads.place(reader, boards.Metric.ACTIVITY, 1, organization="acme", person="p7") is None
+    finally:
+        await reader.dispose()
+        await pool.close()
+        await connection.close()
 
 
 async def test_buckets_stay_exact_while_lanes_move_people_and_buckets_are_split(
