@@ -9,6 +9,8 @@ from starlette.requests import Request
 
 from shared.errors import Unavailable
 
+REASONS = ("not-live", "not-ready")
+
 router = APIRouter(tags=["operations"])
 
 

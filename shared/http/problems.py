@@ -28,7 +28,7 @@ _STATUS: dict[type[errors.Refusal], int] = {
     errors.PreconditionRequired: 428,
     errors.Unavailable: 503,
 }
-_FRAMEWORK = {
+FRAMEWORK = {
     404: ("no-such-path", "There is nothing at this path. See /openapi.json for what there is."),
     405: ("method-not-allowed", "This path does not take this method; the header Allow lists those it takes."),
     406: ("not-acceptable", "Answers are application/json; accept that."),
@@ -131,7 +131,7 @@ def answer_to(
     if isinstance(error, RequestValidationError):
         return invalid(error, request_id)
     if isinstance(error, HTTPException):
-        reason, detail = _FRAMEWORK.get(error.status_code, _other(error))
+        reason, detail = FRAMEWORK.get(error.status_code, _other(error))
         merged = {**{name.lower(): value for name, value in (error.headers or {}).items()}, **headers}
         return problem(error.status_code, reason, detail, request_id, headers=merged)
     return None

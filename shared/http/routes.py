@@ -62,7 +62,7 @@ class EdgeRoute(APIRoute):
             and issubclass(returned, Response)
             and not (needs.dependencies or needs.query_params or needs.header_params or needs.cookie_params)
             and not (needs.response_param_name or needs.background_tasks_param_name)
-            and (body is None or (body.field_info.is_required() and not self._embed_body_fields))
+            and (body is None or not self._embed_body_fields)
         )
 
     def _plainly(self, endpoint: Endpoint) -> ASGIApp:
@@ -81,12 +81,12 @@ class EdgeRoute(APIRoute):
                 given = scope["path_params"][field.alias]
                 values[field.name], wrong = field.validate(given, {}, loc=("path", field.alias))
                 errors += wrong
-            if body is not None:
-                got: Received = scope[KEY]
-                values[body.name], wrong = (
-                    body.validate(got.json, {}, loc=("body",)) if got.body else (None, [_NO_BODY])
-                )
+            got: Received = scope[KEY]
+            if body is not None and got.body:
+                values[body.name], wrong = body.validate(got.json, {}, loc=("body",))
                 errors += wrong
+            elif body is not None and body.field_info.is_required():
+                errors.append(_NO_BODY)
             if errors:
                 raise RequestValidationError(errors)
             response: Response = await endpoint(**values)
