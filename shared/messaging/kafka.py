@@ -83,8 +83,8 @@ class KafkaLog:
                 if code and error is not TopicAlreadyExistsError:
                     raise error(*message)
             # A fresh topic has no leaders for a moment.
-            while not all(self._led(topic) for topic in await admin.describe_topics(list(topics))):
-                await asyncio.sleep(0.05)  # noqa: ASYNC110 - the broker sends no event
+            while not all(self._led(topic) for topic in await admin.describe_topics(list(topics))):  # noqa: ASYNC110
+                await asyncio.sleep(0.05)
 
         await self._administer(create)
         for name in topics:

@@ -1,8 +1,7 @@
 """Watermarks are true: what was committed before one stands in the log up to there; so absence can be concluded."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
@@ -10,12 +9,12 @@ import msgspec
 import pytest
 
 from shared.database import Pool, open_writer
-from shared.messaging import relay as relay_module
 from shared.messaging.epochs import raise_epoch
-from shared.messaging.log import Log, Outgoing, TopicPartition
+from shared.messaging.log import Log, LogUnavailable, Outgoing, TopicPartition
 from shared.messaging.relay import Relay
 from shared.messaging.watermarks import Watermark, WatermarkReader, folded_arguments, watermark_topic
 from shared.position import Position
+from tests.support.relaying import running, until
 
 Unique: TypeAlias = Callable[[str], str]
 PARTITIONS = 2
@@ -59,25 +58,6 @@ def make_relay(dsn: str, log: Log, service: str, *others: str, seconds: float | 
         watermark_seconds=seconds,
         watermarks_of=others,
     )
-
-
-@asynccontextmanager
-async def running(relay: Relay) -> AsyncIterator[None]:
-    stop = asyncio.Event()
-    task = asyncio.create_task(relay.run(stop))
-    try:
-        yield
-    finally:
-        stop.set()
-        relay.wake()
-        async with asyncio.timeout(15):
-            await task
-
-
-async def until(condition: Callable[[], Awaitable[bool]]) -> None:
-    async with asyncio.timeout(20):
-        while not await condition():
-            await asyncio.sleep(0.02)
 
 
 async def next_watermark(reader: WatermarkReader, service: str) -> Watermark:
@@ -128,7 +108,7 @@ async def test_a_watermark_covers_what_was_committed_before_it(
 async def exists(log: Log, service: str) -> bool:
     try:
         await log.end_offsets(watermark_topic(service))
-    except relay_module.LogUnavailable:
+    except LogUnavailable:
         return False
     return True
 
