@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from deploy.local.kafka import EmbeddedKafka
+from deploy.local.kafka import JARS, EmbeddedKafka, fetch
 from deploy.local.postgres import FAST, EmbeddedPostgres
 from deploy.local.processes import FolderLock, ServerFailed
 from shared.messaging.log import Log
@@ -132,10 +132,23 @@ def pytest_configure(config: pytest.Config) -> None:
     config.stash[VERSIONS] = {}
 
 
-def pytest_runtest_call(item: pytest.Item) -> None:
+def servers_of(item: pytest.Item) -> set[str]:
+    """The real servers that a test asks for."""
     asked = {name.removeprefix("private_") for name in getattr(item, "fixturenames", ())}
-    asked |= {mark.name for mark in item.iter_markers()}
-    for server in asked & BACKED_BY.keys():
+    return (asked | {mark.name for mark in item.iter_markers()}) & BACKED_BY.keys()
+
+
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Fetch Kafka's jars, the first time, before the clock of any test runs."""
+    if not session.config.option.collectonly and any("kafka" in servers_of(item) for item in session.items):
+        try:
+            fetch(JARS)
+        except Exception as error:
+            raise pytest.UsageError(f"Apache Kafka cannot be fetched: {error}") from error
+
+
+def pytest_runtest_call(item: pytest.Item) -> None:
+    for server in servers_of(item):
         item.config.stash[RAN][server] += 1
 
 

@@ -38,7 +38,8 @@ from deploy.local.processes import (
 VERSION: Final = "4.3.1"
 ENDPOINT: Final = f"org.apache.kafka:kafka_2.13:{VERSION}"
 HASHES: Final = Path(__file__).with_name("kafka-jars.sha256")
-CACHE: Final = Path(__file__).parents[2] / ".cache" / "kafka"
+ROOT: Final = Path(__file__).parents[2]
+JARS: Final = ROOT / ".cache" / "kafka" / VERSION
 DEFAULT_PORT: Final = 9092
 
 SETTINGS: Final[Mapping[str, str | int]] = {
@@ -81,12 +82,12 @@ class EmbeddedKafka:
 
     version = VERSION
 
-    def __init__(self, folder: Path, port: int | None = None, *, heap: str = "512m", jars: Path = CACHE) -> None:
+    def __init__(self, folder: Path, port: int | None = None, *, heap: str = "512m", jars: Path = JARS) -> None:
         self.folder = Path(os.path.abspath(folder))
         self.log = self.folder / "kafka.log"
         self._port = port
         self._heap = heap
-        self._jars = jars / VERSION
+        self._jars = jars
         self._lock = FolderLock(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._marker = marker(self.folder)
@@ -303,7 +304,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     end_with_make()
     port = int(os.environ.get("KAFKA_PORT", DEFAULT_PORT))
-    broker = EmbeddedKafka(CACHE.parents[1] / ".state" / "kafka", port)
+    broker = EmbeddedKafka(ROOT / ".state" / "kafka", port)
     try:
         with broker:
             print(f"Apache Kafka {VERSION} is ready at {broker.bootstrap_servers}. Ctrl-C ends it.")
