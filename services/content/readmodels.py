@@ -18,8 +18,8 @@ class _Table(SQLModel):
     metadata = MetaData()  # of this service alone: others may have tables of the same name
 
 
-def _instant(**more: Any) -> Any:
-    return Field(sa_type=DateTime(timezone=True), **more)
+def _instant() -> Any:
+    return Field(sa_type=DateTime(timezone=True))
 
 
 class CommunityRow(_Table, table=True):

@@ -199,7 +199,7 @@ async def test_a_status_that_rises_meanwhile_is_not_lowered(dsn: str, connection
 
 async def test_batches_that_share_communities_do_not_deadlock(dsn: str, connection: Any) -> None:
     """Rows are written in one order, whatever the order in which they were heard."""
-    ids = [f"0193a5b0-7f6e-7c3a-9d53-{number:012d}" for number in range(200)]
+    ids = [f"0193a5b0-7f6e-7c3a-9d53-{number:012d}" for number in range(5000)]
     second = await asyncpg.connect(dsn)
     try:
         forth = [joined("bo", community=id) for id in ids]
@@ -207,5 +207,5 @@ async def test_batches_that_share_communities_do_not_deadlock(dsn: str, connecti
         await asyncio.wait_for(asyncio.gather(hear(connection, *forth), hear(second, *back)), 20)
     finally:
         await second.close()
-    assert await connection.fetchval("select count(*) from members where active") == 400
-    assert await connection.fetchval("select count(*) from communities where status = 2") == 200
+    assert await connection.fetchval("select count(*) from members where active") == 10_000
+    assert await connection.fetchval("select count(*) from communities where status = 2") == 5000

@@ -3,7 +3,9 @@
 import asyncio
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from itertools import accumulate
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import asyncpg
@@ -201,6 +203,28 @@ async def test_who_leaves_frees_exactly_one_place(membership: Served) -> None:
     await asyncio.gather(*(bo.post(f"{community}/members/me/leave") for _ in range(5)))
     answers = await asyncio.gather(*(person.post(f"{community}/members") for person in others))
     assert Counter(answer.status_code for answer in answers) == {201: 1, 409: 7}
+
+
+async def test_comings_and_goings_never_overfill(membership: Served) -> None:
+    community = await launched(membership.person("ana"), capacity=4)
+    random = Random(7)
+
+    async def come_and_go(person: Client) -> None:
+        for _ in range(8):
+            answer = await person.post(f"{community}/{random.choice(('members', 'members/me/leave'))}")
+            assert answer.status_code in {200, 201} or reason(answer) in {
+                (409, "community-full"),
+                (403, "not-a-member"),
+            }
+
+    await asyncio.gather(*(come_and_go(membership.person(f"p{number}")) for number in range(12)))
+    id = community.rpartition("/")[2]
+    history = await facts(membership)
+    steps = [{"place-taken.v1": 1, "place-freed.v1": -1}[type] for stream, type in history if stream == f"places-{id}"]
+    taken = list(accumulate(steps))
+    assert len(taken) > 10 and max(taken) == 4
+    active = [item["person"] for item in (await membership.person("ana").get(f"{community}/members")).json()["items"]]
+    assert len(active) == len(set(active)) == taken[-1]
 
 
 async def test_a_person_joins_once_however_often_in_parallel(membership: Served) -> None:
