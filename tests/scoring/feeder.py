@@ -1,10 +1,15 @@
 """Hand facts to the projection of scoring as the consumer does."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from services.scoring.projections import ScoringProjection
 from shared.messaging.facts import InboundFact, LaneFacts
+from shared.messaging.lanes import Chunk
+from shared.messaging.log import TopicPartition
+from shared.position import START, Position
+from tests.support.toy import ToyRecord, envelope
 
 
 class Feeder:
@@ -24,3 +29,27 @@ class Feeder:
         async with self._connection.transaction():
             await self.projection.apply(self._connection, lanes)
         self.memory |= {lane.lane: lane.memory for lane in lanes}
+
+
+def as_records(facts: Sequence[InboundFact], *, repeated: bool = False) -> list[Chunk]:
+    """The facts as an honest relay leaves them in the log, per partition.
+
+    Args:
+        repeated: every record stands there twice in a row of rounds, as after a relay that was resumed.
+    """
+    chunks: dict[TopicPartition, list[ToyRecord]] = {}
+    last: dict[TopicPartition, Position] = {}
+    for fact in facts:
+        partition = TopicPartition(fact.topic, fact.partition)
+        records = chunks.setdefault(partition, [])
+        position = Position(1, 1000 + fact.offset, fact.offset)
+        headers = [
+            (name, fact.event_id.encode() if name == "ce_id" else text)
+            for name, text in envelope(position, last.get(partition, START), kind=fact.type)
+        ]
+        last[partition] = position
+        records.append(ToyRecord(fact.topic, fact.partition, len(records), fact.key.encode(), headers, fact.value))
+    if repeated:
+        for records in chunks.values():
+            records += [replace(record, offset=record.offset + len(records)) for record in records]
+    return list(chunks.items())
