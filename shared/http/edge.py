@@ -92,10 +92,12 @@ class Edge:
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         deadline = asyncio.timeout(self._timeout)
+        arrived = False
         try:
             async with deadline:
                 answer.deadline = deadline
                 replay = await self._check(scope, receive)
+                arrived = True
                 if scope["method"] == "OPTIONS":
                     await self._options(scope)(scope, receive, answer.send)
                 else:
@@ -107,8 +109,9 @@ class Edge:
                 log.exception("http.broken-off", path=_route(scope))
                 raise
             answer.deadline = None
-            expired = isinstance(error, TimeoutError) and deadline.expired()
-            response = self._response_to(_too_late() if expired else error, scope)
+            if isinstance(error, TimeoutError) and deadline.expired():
+                error = _too_late() if arrived else HTTPException(408, headers={"connection": "close"})
+            response = self._response_to(error, scope)
             await response(scope, receive, answer.send)
 
     async def _check(self, scope: Scope, receive: Receive) -> Receive:

@@ -1,6 +1,7 @@
 """A token issuer for a developer's machine; it refuses to exist anywhere else."""
 
 import os
+import tempfile
 import time
 from collections.abc import Mapping
 from contextlib import nullcontext
@@ -116,14 +117,13 @@ class DevelopmentIssuer:
 
 
 def _key(path: Path) -> Ed25519PrivateKey:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    try:
-        file = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
-    except FileExistsError:
-        key = load_pem_private_key(path.read_bytes(), None)
-        assert isinstance(key, Ed25519PrivateKey)
-        return key
-    key = Ed25519PrivateKey.generate()
-    with os.fdopen(file, "wb") as stream:
-        stream.write(key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+    if not path.exists():
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file, name = tempfile.mkstemp(dir=path.parent)  # 0600
+        with os.fdopen(file, "wb") as stream:
+            private = Ed25519PrivateKey.generate()
+            stream.write(private.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()))
+        Path(name).replace(path)
+    key = load_pem_private_key(path.read_bytes(), None)
+    assert isinstance(key, Ed25519PrivateKey)
     return key

@@ -73,6 +73,8 @@ class FetchedKeys:
     """Least time between two fetches because of an unknown key id, or because the last one failed with keys at hand."""
     RETRY_SECONDS = 1.0
     """Least time between two fetches while there are no keys at all."""
+    PATIENCE_SECONDS = 1.0
+    """How long a request waits for newer keys when it could be answered with stale ones."""
 
     def __init__(
         self,
@@ -93,31 +95,37 @@ class FetchedKeys:
         self._keys: dict[str, PyJWK] = {}
         self._fetched_at = float("-inf")
         self._tried_at = float("-inf")
-        self._fetching = asyncio.Lock()
+        self._fetching: asyncio.Task[None] | None = None
 
     async def key(self, kid: str) -> PyJWK | None:
-        if kid not in self._keys or self._clock() - self._fetched_at > self.FRESH_SECONDS:
-            await self._refresh(kid)
+        known = kid in self._keys
+        if not known or self._clock() - self._fetched_at > self.FRESH_SECONDS:
+            await self._refresh(patience=self.PATIENCE_SECONDS if known else None)
         if not self._keys:
             raise Unavailable("keys-unavailable", "The token cannot be checked now. Try again.")
         return self._keys.get(kid)
 
     async def close(self) -> None:
+        if self._fetching is not None:
+            self._fetching.cancel()
         await self._client.aclose()
 
-    async def _refresh(self, kid: str) -> None:
-        async with self._fetching:
-            now = self._clock()
-            fresh = now - self._fetched_at <= self.FRESH_SECONDS
+    async def _refresh(self, patience: float | None) -> None:
+        if self._fetching is None or self._fetching.done():
             pause = self.COOLDOWN_SECONDS if self._keys else self.RETRY_SECONDS
-            if (fresh and kid in self._keys) or now - self._tried_at < pause:
+            if self._clock() - self._tried_at < pause:
                 return
-            self._tried_at = now
-            try:
-                self._keys = await self._fetch()
-                self._fetched_at = self._clock()
-            except (httpx.HTTPError, ValueError) as error:
-                log.warning("auth.keys-not-fetched", error=type(error).__name__, stale=bool(self._keys))
+            self._tried_at = self._clock()
+            self._fetching = asyncio.create_task(self._replace())
+        # A request that gives up does not end the fetch that others wait for.
+        await asyncio.wait({self._fetching}, timeout=patience)
+
+    async def _replace(self) -> None:
+        try:
+            self._keys = await self._fetch()
+            self._fetched_at = self._clock()
+        except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError) as error:
+            log.warning("auth.keys-not-fetched", error=type(error).__name__, stale=bool(self._keys))
 
     async def _fetch(self) -> dict[str, PyJWK]:
         async with asyncio.timeout(5), self._client.stream("GET", self._url) as response:

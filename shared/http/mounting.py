@@ -66,7 +66,10 @@ def mounted(
         return HTMLResponse(_PAGE.format(items=items))
 
     async def refused(_: Request, error: Exception) -> Response:
-        return problems.answer_to(error, None, str(uuid_utils.uuid7()), {}) or problems.unhandled("")
+        request_id = str(uuid_utils.uuid7())
+        response = problems.answer_to(error, None, request_id, {}) or problems.unhandled(request_id)
+        response.headers["x-request-id"] = request_id
+        return response
 
     routes = [
         Route("/", index),

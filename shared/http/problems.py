@@ -32,6 +32,7 @@ FRAMEWORK = {
     404: ("no-such-path", "There is nothing at this path. See /openapi.json for what there is."),
     405: ("method-not-allowed", "This path does not take this method; the header Allow lists those it takes."),
     406: ("not-acceptable", "Answers are application/json; accept that."),
+    408: ("body-too-slow", "The body did not arrive in time."),
     413: ("body-too-large", "The body is larger than this API takes."),
     415: ("media-type-unsupported", "Send the body as `Content-Type: application/json`."),
 }

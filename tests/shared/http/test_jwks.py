@@ -26,11 +26,12 @@ class Issuer:
     def __init__(self) -> None:
         self.keys = [document("a")]
         self.fetched = 0
+        self.seconds = 0.01
         self.answer: httpx.Response | Exception | None = None
 
     async def __call__(self, request: httpx.Request) -> httpx.Response:
         self.fetched += 1
-        await asyncio.sleep(0.01)
+        await asyncio.sleep(self.seconds)
         if isinstance(self.answer, Exception):
             raise self.answer
         return self.answer or httpx.Response(200, json={"keys": self.keys})
@@ -89,11 +90,12 @@ async def test_stale_keys_serve_while_the_issuer_is_away(issuer: Issuer, keys: F
         httpx.Response(500),
         httpx.Response(200, text="{"),
         httpx.Response(200, json={"keys": []}),
+        httpx.Response(200, json=[]),
     ):
         issuer.answer = answer
         clock[0] += 400
         assert await keys.key("a") is not None
-    assert issuer.fetched == 5
+    assert issuer.fetched == 6
 
 
 async def test_without_any_keys_it_is_unavailable_and_soon_tried_again(
@@ -106,6 +108,31 @@ async def test_without_any_keys_it_is_unavailable_and_soon_tried_again(
     issuer.answer = None
     clock[0] += 1.1
     assert await keys.key("a") is not None
+
+
+async def test_a_slow_issuer_does_not_hold_up_those_who_have_a_key(
+    issuer: Issuer, keys: FetchedKeys, clock: list[float], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(FetchedKeys, "PATIENCE_SECONDS", 0.05)
+    await keys.key("a")
+    clock[0] += 400
+    issuer.seconds = 0.5
+    began = asyncio.get_running_loop().time()
+    found = await asyncio.gather(*(keys.key("a") for _ in range(10)))
+    assert asyncio.get_running_loop().time() - began < 0.4
+    assert all(key is not None for key in found)
+    assert issuer.fetched == 2
+    await keys.close()
+
+
+async def test_who_gives_up_does_not_end_the_fetch_for_others(issuer: Issuer, keys: FetchedKeys) -> None:
+    issuer.seconds = 0.2
+    first = asyncio.create_task(keys.key("a"))
+    await asyncio.sleep(0.05)
+    second = asyncio.create_task(keys.key("a"))
+    first.cancel()
+    assert await second is not None
+    assert issuer.fetched == 1
 
 
 @pytest.mark.parametrize("status", [301, 302, 307])
