@@ -17,10 +17,11 @@ from shared.http.consistency import ConsistencyTokens
 from shared.http.models import Identifier, PersonId
 from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
+from shared.http.routes import service_router
 
-boards = APIRouter(prefix="/v1/communities/{community}/leaderboards", tags=["leaderboards"])
-people = APIRouter(prefix="/v1/people", tags=["people"])
-explanations = APIRouter(prefix="/v1", tags=["explanations"])
+boards = service_router(prefix="/v1/communities/{community}/leaderboards", tags=["leaderboards"])
+people = service_router(prefix="/v1/people", tags=["people"])
+explanations = service_router(prefix="/v1", tags=["explanations"])
 
 ME = "me"
 """Stands for the caller's own person id in paths."""
