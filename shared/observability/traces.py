@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, contextmanager
 from typing import Any
 
 from opentelemetry import trace
-from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
 from opentelemetry.sdk.resources import Resource
 from opentelemetry.sdk.trace import SpanProcessor, TracerProvider
 from opentelemetry.sdk.trace.export import BatchSpanProcessor
@@ -36,6 +35,9 @@ class Tracing:
         self.shut_down()
         wanted = list(processors)
         if settings.otlp_endpoint is not None:
+            # Only where it is used: it brings protobuf and requests, a tenth of the memory of a small process.
+            from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+
             endpoint = settings.otlp_endpoint.rstrip("/") + "/v1/traces"
             wanted.append(BatchSpanProcessor(OTLPSpanExporter(endpoint, timeout=_EXPORT_SECONDS)))
         if not wanted:
