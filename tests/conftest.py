@@ -99,7 +99,9 @@ def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Embedded
         yield broker
 
 
-@pytest.fixture(params=["local", pytest.param("kafka", marks=pytest.mark.kafka)])
+@pytest.fixture(
+    params=[pytest.param("local", marks=pytest.mark.postgres), pytest.param("kafka", marks=pytest.mark.kafka)]
+)
 def log_address(request: pytest.FixtureRequest) -> tuple[str, str]:
     """The kind of log, and where it is. Not async: only so may it ask for the one fixture that its kind needs."""
     kind = str(request.param)
