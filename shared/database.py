@@ -52,8 +52,7 @@ def open_reader(dsn: str, *, name: str, size: int) -> AsyncEngine:
         connect_args={
             "timeout": 5,
             "command_timeout": STATEMENT_SECONDS + 5,
-            "server_settings": _SETTINGS
-            | {"application_name": name, "default_transaction_read_only": "on"},
+            "server_settings": _SETTINGS | {"application_name": name, "default_transaction_read_only": "on"},
         },
     )
 

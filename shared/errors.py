@@ -58,8 +58,6 @@ class Invalid(Refusal):
 class Unavailable(Refusal):
     """Cannot be answered now; try again after `retry_after_seconds`."""
 
-    def __init__(
-        self, reason: str, detail: str, *, retry_after_seconds: int = 1, **extras: Any
-    ) -> None:
+    def __init__(self, reason: str, detail: str, *, retry_after_seconds: int = 1, **extras: Any) -> None:
         super().__init__(reason, detail, **extras)
         self.retry_after_seconds = retry_after_seconds

@@ -138,16 +138,9 @@ async def load(
         The clock, and the head of every stream (version 0 and the initial state for one that does not exist).
     """
     known = dict(known)
-    if unknown := [
-        stream
-        for stream in streams
-        if stream.fold.snapshot_every and stream.id not in known
-    ]:
+    if unknown := [stream for stream in streams if stream.fold.snapshot_every and stream.id not in known]:
         known |= await _snapshots(connection, unknown)
-    heads = {
-        stream.id: known.get(stream.id) or Head(stream.fold.initial, 0)
-        for stream in streams
-    }
+    heads = {stream.id: known.get(stream.id) or Head(stream.fold.initial, 0) for stream in streams}
     rows = await connection.fetch(
         _LOAD,
         [stream.id for stream in streams],
@@ -160,19 +153,13 @@ async def load(
     for place, facts in newer.items():
         stream = streams[place - 1]
         decode = stream.fold.codec.decode
-        state = stream.fold.of(
-            (decode(row[3], row[4]) for row in facts), heads[stream.id].state
-        )
+        state = stream.fold.of((decode(row[3], row[4]) for row in facts), heads[stream.id].state)
         last = facts[-1]
-        heads[stream.id] = Head(
-            state, last[2], last[8], Position(last[5], last[6], last[7])
-        )
+        heads[stream.id] = Head(state, last[2], last[8], Position(last[5], last[6], last[7]))
     return rows[0][1], heads
 
 
-async def _snapshots(
-    connection: asyncpg.Connection, streams: Sequence[Stream[Any]]
-) -> dict[str, Head]:
+async def _snapshots(connection: asyncpg.Connection, streams: Sequence[Stream[Any]]) -> dict[str, Head]:
     by_id = {stream.id: stream for stream in streams}
     heads = {}
     for row in await connection.fetch(_SNAPSHOTS, list(by_id)):
@@ -184,9 +171,7 @@ async def _snapshots(
         except msgspec.MsgspecError:
             continue
         position = Position(row["epoch"], row["transaction_id"], row["sequence"])
-        heads[row["stream_id"]] = Head(
-            state, row["version"], row["partition"], position
-        )
+        heads[row["stream_id"]] = Head(state, row["version"], row["partition"], position)
     return heads
 
 
@@ -240,14 +225,10 @@ async def stored_answers(
 
 
 def _columns(rows: Sequence[Sequence[Any]], width: int) -> list[list[Any]]:
-    return [list(column) for column in zip(*rows, strict=True)] or [
-        [] for _ in range(width)
-    ]
+    return [list(column) for column in zip(*rows, strict=True)] or [[] for _ in range(width)]
 
 
-async def save_snapshots(
-    connection: asyncpg.Connection, heads: Sequence[tuple[Stream[Any], Head]]
-) -> None:
+async def save_snapshots(connection: asyncpg.Connection, heads: Sequence[tuple[Stream[Any], Head]]) -> None:
     """Keep the folded state of long streams; a newer snapshot is never replaced by an older one."""
     rows = [
         (

@@ -40,10 +40,7 @@ async def running(tasks: Mapping[str, Run]) -> AsyncIterator[asyncio.Event]:
     On leaving they are given STOP_SECONDS to end by themselves and are cancelled then.
     """
     stop = asyncio.Event()
-    started = [
-        asyncio.create_task(supervise(name, run, stop), name=name)
-        for name, run in tasks.items()
-    ]
+    started = [asyncio.create_task(supervise(name, run, stop), name=name) for name, run in tasks.items()]
     try:
         yield stop
     finally:

@@ -26,9 +26,7 @@ async def migrate(dsn: str, *folders: Path) -> list[str]:
     """
     connection = await asyncpg.connect(dsn, timeout=10)
     try:
-        await connection.execute(
-            "select pg_advisory_lock(hashtext('qunli migrations'))"
-        )
+        await connection.execute("select pg_advisory_lock(hashtext('qunli migrations'))")
         await connection.execute(
             """
             create table if not exists migrations (
@@ -64,16 +62,12 @@ def module_of(folder: Path) -> str:
 
 
 def _files(folder: Path) -> list[tuple[int, Path]]:
-    return sorted(
-        (int(file.name.split("_", 1)[0]), file) for file in folder.glob("*.sql")
-    )
+    return sorted((int(file.name.split("_", 1)[0]), file) for file in folder.glob("*.sql"))
 
 
 async def _apply(connection: asyncpg.Connection, folder: Path) -> list[str]:
     module = module_of(folder)
-    rows = await connection.fetch(
-        "select number, name, checksum from migrations where module = $1", module
-    )
+    rows = await connection.fetch("select number, name, checksum from migrations where module = $1", module)
     known = {row["number"]: row for row in rows}
     files = _files(folder)
     if missing := known.keys() - {number for number, _ in files}:
@@ -86,9 +80,7 @@ async def _apply(connection: asyncpg.Connection, folder: Path) -> list[str]:
         checksum = hashlib.sha256(text.encode()).hexdigest()
         if number in known:
             if known[number]["checksum"] != checksum:
-                raise MigrationError(
-                    f"{module}/{file.name} was changed after it was applied. Add a new file instead."
-                )
+                raise MigrationError(f"{module}/{file.name} was changed after it was applied. Add a new file instead.")
             continue
         async with connection.transaction():
             await connection.execute("set local lock_timeout = '5s'")

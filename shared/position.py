@@ -25,12 +25,7 @@ class Position(NamedTuple):
         if isinstance(text, bytes):
             text = text.decode("ascii")
         epoch, transaction_id, sequence = text.split("-")
-        if not (
-            epoch.isdecimal()
-            and transaction_id.isdecimal()
-            and sequence.isdecimal()
-            and text.isascii()
-        ):
+        if not (epoch.isdecimal() and transaction_id.isdecimal() and sequence.isdecimal() and text.isascii()):
             raise ValueError(f"not a position: {text!r}")
         return cls(int(epoch), int(transaction_id), int(sequence))
 

@@ -32,9 +32,7 @@ def publishes_nothing(_: Recorded) -> None:
     return None
 
 
-async def projects_nothing(
-    _connection: asyncpg.Connection, _facts: Sequence[Recorded]
-) -> None:
+async def projects_nothing(_connection: asyncpg.Connection, _facts: Sequence[Recorded]) -> None:
     return None
 
 
@@ -104,23 +102,17 @@ class Definition(Generic[S]):
 
     async def migrate(self, settings: Settings) -> list[str]:
         """Bring the service's database up to date; returns the files applied."""
-        return await migrate.migrate(
-            settings.database_url.get_secret_value(), *self.migrations
-        )
+        return await migrate.migrate(settings.database_url.get_secret_value(), *self.migrations)
 
 
 @asynccontextmanager
-async def open_kernel(
-    definition: Definition[Any], settings: Settings
-) -> AsyncIterator[Kernel]:
+async def open_kernel(definition: Definition[Any], settings: Settings) -> AsyncIterator[Kernel]:
     """Connect a service's use cases; everything is closed again on leaving."""
     async with AsyncExitStack() as stack:
         url, name = settings.database_url.get_secret_value(), f"qunli {definition.name}"
         writer = await open_writer(url, name=name, size=settings.writer_connections)
         stack.push_async_callback(close_pool, writer)
-        reader = open_reader(
-            url, name=f"{name} reader", size=settings.reader_connections
-        )
+        reader = open_reader(url, name=f"{name} reader", size=settings.reader_connections)
         stack.push_async_callback(reader.dispose)
         writing = Writing(
             definition.name,
@@ -132,11 +124,7 @@ async def open_kernel(
         gateway = Gateway(writer, writing)
         stack.push_async_callback(gateway.close)
         projection = definition.projection(settings) if definition.projection else None
-        topics = (
-            {topic.removesuffix(".events"): topic for topic in projection.topics}
-            if projection
-            else {}
-        )
+        topics = {topic.removesuffix(".events"): topic for topic in projection.topics} if projection else {}
         passed = Progress(
             writer,
             projection.consumer if projection else definition.name,

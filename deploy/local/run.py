@@ -50,7 +50,7 @@ def main() -> int:
     try:
         listening = listen(options.port)
         port = listening.getsockname()[1]
-        if port != options.port:
+        if options.port not in (0, port):
             print(f"Port {options.port} is taken; using {port}.", flush=True)
         postgres = EmbeddedPostgres(options.state / f"postgres-{options.log}")
         with postgres:

@@ -107,7 +107,14 @@ async def check_scores(world: World) -> None:
         expected = {
             person: sum(POINTS * min(number, DAILY_CAP) for number in days.values()) for person, days in counts.items()
         }
-        balances = await scoring.fetch("select person, balance from balances join persons using (person_no)")
+        balances = await scoring.fetch(
+            """
+            select persons.person, sum(points)::bigint as balance
+              from standings
+              join persons using (person_no)
+             group by persons.person
+            """
+        )
         assert {row["person"]: row["balance"] for row in balances if row["balance"]} == {
             person: points for person, points in expected.items() if points
         }

@@ -91,7 +91,7 @@ class Load:
         json: object = None,
     ) -> httpx.Response:
         headers = {**headers, "Authorization": f"Bearer {self._token()}", "Acting-Person": self.person_of(number)}
-        async with asyncio.timeout(60):
+        async with asyncio.timeout(200):
             while True:
                 try:
                     response = await client.request(method, path, headers=headers, json=json)
