@@ -25,7 +25,7 @@ from shared.messaging.log import (
 Open: TypeAlias = Callable[[], Awaitable[Log]]
 Unique: TypeAlias = Callable[[str], str]
 
-BOTH = ["local", pytest.param("kafka", marks=pytest.mark.kafka)]
+BOTH = [pytest.param("local", marks=pytest.mark.postgres), pytest.param("kafka", marks=pytest.mark.kafka)]
 TIMEOUT_SECONDS = 20.0
 
 
