@@ -17,6 +17,7 @@ from deploy.local import postgres as module
 from deploy.local.folders import outside
 from deploy.local.postgres import FAST, EmbeddedPostgres, copy_of_binaries, wipe
 from deploy.local.processes import ServerFailed, living, spawn, wait_until
+from tests.support import ordinary
 
 RUN_AND_WAIT = """
 import asyncio, sys, time
@@ -210,7 +211,7 @@ async def test_root_runs_it_below_folders_that_nobody_may_enter(
 
 @as_root
 def test_it_runs_for_an_ordinary_user_too(folder: Path) -> None:
-    python = next((p for p in (sys.executable, "/usr/bin/python3") if usable_by_nobody(p)), None)
+    python = ordinary.python("deploy.local.postgres")
     if python is None:
         pytest.skip("no Python that the user nobody can run")
     folder.mkdir()
@@ -219,7 +220,7 @@ def test_it_runs_for_an_ordinary_user_too(folder: Path) -> None:
         [python, "-c", RUN_AND_WAIT, str(folder)],
         stdout=subprocess.PIPE,
         text=True,
-        env=ordinary_environment(),
+        env=ordinary.environment(),
         user="nobody",
         group=65534,
         extra_groups=[],
@@ -233,24 +234,3 @@ def test_it_runs_for_an_ordinary_user_too(folder: Path) -> None:
     owner = (folder / "data").stat().st_uid
     with EmbeddedPostgres(folder, settings=FAST) as cluster:
         assert Path(f"/proc/{cluster.process_id}").stat().st_uid == owner
-
-
-def ordinary_environment() -> dict[str, str]:
-    packages = Path(asyncpg.__file__).parents[1]
-    return {"PATH": "/usr/bin:/bin", "PYTHONPATH": f"{Path.cwd()}:{packages}", "PYTHONDONTWRITEBYTECODE": "1"}
-
-
-def usable_by_nobody(python: str) -> bool:
-    try:
-        answer = subprocess.run(
-            [python, "-c", "import deploy.local.postgres"],
-            env=ordinary_environment(),
-            user="nobody",
-            group=65534,
-            extra_groups=[],
-            stderr=subprocess.DEVNULL,
-            check=False,
-        )
-    except PermissionError:
-        return False
-    return answer.returncode == 0

@@ -9,12 +9,14 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import asyncpg
 import psutil
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.processes import wait_until
+from tests.support import ordinary
 
 ROOT = Path(__file__).parents[2]
 START_SECONDS = 40.0
@@ -29,13 +31,17 @@ class System:
     Args:
         state: where its data are.
         port: that it is asked to take; 0: any.
-        account: user and group id to run as; ours, if None.
+        ordinary_python: run as an ordinary user, with this interpreter.
     """
 
-    def __init__(self, state: Path, *, port: int = 0, account: tuple[int, int] | None = None) -> None:
+    def __init__(self, state: Path, *, port: int = 0, ordinary_python: str | None = None) -> None:
         self.state = state
-        self._port = port
-        self._account = account
+        self._command = [ordinary_python or sys.executable, "-m", "deploy.local.run"]
+        self._command += ["--port", str(port), "--state", str(state)]
+        self._account: dict[str, Any] = {}
+        if ordinary_python is not None:
+            user, group = ordinary.NOBODY
+            self._account = {"user": user, "group": group, "extra_groups": [], "env": ordinary.environment()}
         self._process: subprocess.Popen[bytes] | None = None
         self._said = Path(tempfile.mkstemp(prefix="qunli-said-")[1])
 
@@ -54,12 +60,10 @@ class System:
         return self._process
 
     def start(self) -> None:
-        account = {"user": self._account[0], "group": self._account[1], "extra_groups": []} if self._account else {}
-        command = [sys.executable, "-m", "deploy.local.run", "--port", str(self._port), "--state", str(self.state)]
         with self._said.open("wb") as said:
             self._process = subprocess.Popen(
-                command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True, **account
-            )  # type: ignore[call-overload]
+                self._command, cwd=ROOT, stdout=said, stderr=said, start_new_session=True, **self._account
+            )
         process = self.process
         wait_until(lambda: _READY in self.said or process.poll() is not None, START_SECONDS)
         assert process.poll() is None and _READY in self.said, self.said
