@@ -1,13 +1,10 @@
 """The two ways into a service's database: an asyncpg pool that writes, a SQLAlchemy engine that only reads."""
 
-from datetime import UTC, datetime
 from typing import TypeAlias
 
 import asyncpg
 from sqlalchemy.engine import make_url
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
-
-from shared.errors import Unavailable
 
 Pool: TypeAlias = "asyncpg.Pool[asyncpg.Record]"
 
@@ -49,41 +46,10 @@ def open_reader(dsn: str, *, name: str, size: int) -> AsyncEngine:
         pool_timeout=ACQUIRE_SECONDS,
         pool_recycle=600,
         isolation_level="AUTOCOMMIT",
+        hide_parameters=True,
         connect_args={
             "timeout": 5,
             "command_timeout": STATEMENT_SECONDS + 5,
             "server_settings": _SETTINGS | {"application_name": name, "default_transaction_read_only": "on"},
         },
     )
-
-
-def is_away(error: BaseException) -> bool:
-    """Whether this says that the database cannot be reached (rather than that it refuses what was asked)."""
-    return isinstance(
-        error,
-        (
-            OSError,
-            TimeoutError,
-            asyncpg.PostgresConnectionError,
-            asyncpg.CannotConnectNowError,
-            asyncpg.AdminShutdownError,
-            asyncpg.CrashShutdownError,
-            asyncpg.TooManyConnectionsError,
-            asyncpg.InterfaceError,
-        ),
-    )
-
-
-def database_away(cause: BaseException | None = None) -> Unavailable:
-    """The answer to a request that needs the database while it is away."""
-    error = Unavailable(
-        "database-unavailable",
-        "The database cannot be reached. Try again.",
-        retry_after_seconds=1,
-    )
-    error.__cause__ = cause
-    return error
-
-
-def utc_now() -> datetime:
-    return datetime.now(UTC)

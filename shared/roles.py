@@ -20,6 +20,7 @@ from shared.commands.upkeep import forget_expired_keys
 from shared.database import Pool, open_writer
 from shared.http.app import create_app
 from shared.http.jwks import Keys
+from shared.http.mounting import mounted
 from shared.lifecycle import Run, running
 from shared.messaging import deadletters, recovery
 from shared.messaging.consumer import Consumer
@@ -44,14 +45,17 @@ class Worker:
 
 
 def main(definition: Definition[Any], arguments: list[str] | None = None) -> int:
-    """Run one role of a service until it ends, or until SIGTERM or SIGINT; return the exit code."""
+    """Run one role of a service until it ends, or until SIGTERM or SIGINT; return the exit code.
+
+    What it serves is below the service's prefix, as it is in one process with the others: `/content/v1/...`.
+    """
     options = _parser(definition).parse_args(arguments)
     settings = settings_of(definition.name)
     logs.configure(settings)
     tracing.configure(settings)
     try:
         if options.role in _SERVED:
-            serve(_SERVED[options.role](definition, settings), settings)
+            serve(mounted({definition.name: _SERVED[options.role](definition, settings)}), settings)
         else:
             asyncio.run(_OPERATED[options.role](definition, settings, options))
     finally:

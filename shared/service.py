@@ -14,10 +14,12 @@ from shared import migrate
 from shared.commands.gateway import Gateway
 from shared.commands.recorded import Recorded
 from shared.commands.writing import Project, Publish, Writing
-from shared.database import ACQUIRE_SECONDS, Pool, is_away, open_reader, open_writer
+from shared.database import ACQUIRE_SECONDS, Pool, open_reader, open_writer
 from shared.lifecycle import Run
 from shared.messaging.facts import Projection
 from shared.messaging.progress import Progress
+from shared.observability import metrics
+from shared.outages import outage_of
 from shared.settings import Settings
 
 S = TypeVar("S")
@@ -60,7 +62,7 @@ class Kernel:
             async with self.writer.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 missing = await migrate.pending(connection, *self.definition.migrations)
         except Exception as error:
-            if not is_away(error):
+            if outage_of(error) is None:
                 raise
             return ["the database cannot be reached"]
         return [f"migration {name} is not applied" for name in missing]
@@ -112,6 +114,8 @@ async def open_kernel(definition: Definition[Any], settings: Settings) -> AsyncI
         url, name = settings.database_url.get_secret_value(), f"qunli {definition.name}"
         writer = await open_writer(url, name=name, size=settings.writer_connections)
         stack.push_async_callback(close_pool, writer)
+        in_use = metrics.DB_POOL_IN_USE.labels(definition.name, "writer")
+        in_use.set_function(lambda: writer.get_size() - writer.get_idle_size())
         reader = open_reader(url, name=f"{name} reader", size=settings.reader_connections)
         stack.push_async_callback(reader.dispose)
         writing = Writing(

@@ -20,9 +20,9 @@ from shared.commands.groups import (
 from shared.commands.locks import try_locks, wait_locks
 from shared.commands.writeset import WriteSet
 from shared.commands.writing import Writing
-from shared.database import is_away
 from shared.errors import Conflict, Invalid, Refusal
 from shared.failpoints import failpoint
+from shared.outages import outage_of
 
 
 @dataclass
@@ -91,7 +91,7 @@ class Batch:
         try:
             await transaction.commit()
         except Exception as error:
-            if isinstance(error, asyncpg.PostgresError) and not is_away(error):
+            if isinstance(error, asyncpg.PostgresError) and outage_of(error) is None:
                 raise  # the server said no: nothing is written
             raise CommitUnknown from error
         await failpoint("gateway.after-commit")

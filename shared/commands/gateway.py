@@ -14,10 +14,11 @@ from shared.commands.cache import HeadCache
 from shared.commands.command import Command, Done
 from shared.commands.groups import names
 from shared.commands.writing import Writing
-from shared.database import ACQUIRE_SECONDS, Pool, database_away, is_away
+from shared.database import ACQUIRE_SECONDS, Pool
 from shared.errors import Refusal, Unavailable
 from shared.failpoints import failpoint
 from shared.observability import metrics
+from shared.outages import outage_of
 
 BATCH_COMMANDS = 256
 BATCH_LOCKS = 1_000
@@ -143,8 +144,8 @@ class Gateway:
 
     async def _failed(self, batch: Sequence[_Waiting], error: Exception, *, wait: bool) -> None:
         """Nothing is written. If one command is to blame, the others must not suffer: run them one by one."""
-        if is_away(error):
-            self._fail(batch, database_away(error))
+        if (outage := outage_of(error)) is not None:
+            self._fail(batch, outage)
         elif len(batch) == 1:
             log.error("gateway.command-failed", service=self.writing.service, exc_info=error)
             self._fail(batch, error)

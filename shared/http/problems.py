@@ -11,7 +11,7 @@ from starlette.exceptions import HTTPException
 from starlette.responses import Response
 
 from shared import errors
-from shared.http.outages import outage_of
+from shared.outages import outage_of
 
 MEDIA_TYPE = "application/problem+json"
 _MOST_ERRORS = 20

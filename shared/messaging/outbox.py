@@ -8,26 +8,36 @@ import msgspec
 
 from shared.position import Position
 
+# The first row is the checkpoint's, the others are what comes after it.
 _READ = """
-select checkpoint.last_positions, checkpoint.revision,
-       current.epoch as current_epoch, pg_snapshot_xmin(pg_current_snapshot())::text::bigint as horizon,
-       next.epoch, next.transaction_id, next.sequence, next.partition, next.key, next.headers, next.value
-  from relay_checkpoint as checkpoint
- cross join database_epoch as current
-  left join lateral (
-        select epoch, transaction_id::text::bigint as transaction_id, sequence, partition, key, headers, value
+with checkpoint as materialized (
+    select topic, relay_checkpoint.epoch, transaction_id, sequence, last_positions, revision,
+           database_epoch.epoch as current_epoch, pg_snapshot_xmin(pg_current_snapshot()) as horizon
+      from relay_checkpoint
+     cross join database_epoch
+     where topic = $1
+)
+select null::integer as epoch, null::bigint as transaction_id, null::bigint as sequence, null::smallint as partition,
+       null::text as key, null::jsonb as headers, null::bytea as value,
+       last_positions, revision, current_epoch, horizon::text::bigint as horizon
+  from checkpoint
+ union all
+select next.epoch, next.transaction_id::text::bigint, next.sequence, next.partition, next.key, next.headers, next.value,
+       null, null, null, null
+  from checkpoint
+ cross join lateral (
+        select *
           from outbox
-         where topic = checkpoint.topic
-           and (epoch, outbox.transaction_id, sequence)
+         where outbox.topic = checkpoint.topic
+           and (outbox.epoch, outbox.transaction_id, outbox.sequence)
              > (checkpoint.epoch, checkpoint.transaction_id, checkpoint.sequence)
            -- The horizon: whatever may still be committed comes after it. Rows of an earlier epoch are complete, and
            -- their transaction ids may be those of another cluster.
-           and (epoch, outbox.transaction_id, sequence)
-             < (current.epoch, pg_snapshot_xmin(pg_current_snapshot()), 0)
-         order by epoch, outbox.transaction_id, sequence
+           and (outbox.epoch, outbox.transaction_id, outbox.sequence) < (current_epoch, horizon, 0)
+         order by outbox.epoch, outbox.transaction_id, outbox.sequence
          limit $2
-       ) as next on true
- where checkpoint.topic = $1
+       ) as next
+ order by epoch nulls first, transaction_id, sequence
 """
 
 _ADVANCE = """
@@ -107,11 +117,17 @@ _last_positions = msgspec.json.Decoder(dict[int, str])
 class Row(msgspec.Struct, frozen=True, gc=False):
     """One outbox row; `headers` is JSON."""
 
-    position: Position
+    epoch: int
+    transaction_id: int
+    sequence: int
     partition: int
     key: str
     headers: str
     value: bytes
+
+    @property
+    def position(self) -> Position:
+        return Position(self.epoch, self.transaction_id, self.sequence)
 
 
 class Round(msgspec.Struct, frozen=True):
@@ -149,18 +165,15 @@ async def ensure_checkpoint(connection: "asyncpg.Connection[Any]", topic: str) -
 
 async def read(connection: "asyncpg.Connection[Any]", topic: str, *, limit: int) -> Round:
     """The next rows after the checkpoint and below the horizon, in one statement with the checkpoint itself."""
-    found = await connection.fetch(_READ, topic, limit)
+    head, *found = await connection.fetch(_READ, topic, limit)
     rows = [
-        Row(Position(epoch, transaction_id, sequence), partition, key, headers, value)
-        for *_, epoch, transaction_id, sequence, partition, key, headers, value in found
-        if epoch is not None
+        Row(epoch, transaction_id, sequence, partition, key, headers, value)
+        for epoch, transaction_id, sequence, partition, key, headers, value, _, _, _, _ in found
     ]
-    last_positions, revision, epoch, horizon = found[0][:4]
-    through = horizon
+    through = head["horizon"]
     if len(rows) == limit:
-        last = rows[-1].position
-        through = last.transaction_id if last.epoch == epoch else 0
-    return Round(rows, _last_positions.decode(last_positions), revision, through)
+        through = rows[-1].transaction_id if rows[-1].epoch == head["current_epoch"] else 0
+    return Round(rows, _last_positions.decode(head["last_positions"]), head["revision"], through)
 
 
 async def advance(

@@ -5,8 +5,9 @@ import contextlib
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
-from shared.database import ACQUIRE_SECONDS, Pool, database_away, is_away
+from shared.database import ACQUIRE_SECONDS, Pool
 from shared.errors import BadRequest, Unavailable
+from shared.outages import outage_of
 from shared.position import Token
 
 POLL_SECONDS = 0.015
@@ -119,7 +120,7 @@ class Progress:
                 async with self._pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
                     rows = await connection.fetch(_LOOK, self._consumer, *map(list, columns))
             except Exception as error:  # everybody who waits must hear of it
-                refusal = database_away(error) if is_away(error) else error
+                refusal = outage_of(error) or error
                 for wait, _ in asked:
                     if not wait.done():
                         wait.set_exception(refusal)

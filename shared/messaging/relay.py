@@ -229,9 +229,10 @@ class Relay:
                 headers = _read_headers(row.headers)
                 if trace := headers.get("traceparent"):
                     headers["traceparent"] = self._continue_trace(spans, trace, headers)
-                ordered = [(name, headers.pop(name).encode()) for name in HEADERS if name in headers]
-                ordered += [(name, value.encode()) for name, value in headers.items()]
-                position = str(row.position)
+                ordered = [(name, headers[name].encode()) for name in HEADERS if name in headers]
+                if len(ordered) < len(headers):
+                    ordered += [(name, value.encode()) for name, value in headers.items() if name not in HEADERS]
+                position = f"{row.epoch}-{row.transaction_id}-{row.sequence}"
                 ordered.append(("ce_position", position.encode()))
                 ordered.append(("ce_previous", last_positions.get(row.partition, _START).encode()))
                 last_positions[row.partition] = position

@@ -16,7 +16,7 @@ VICTIM = PERSONS[5]
 async def plant_poison(world: World) -> bytes:
     """Spoil the value of a post that content has recorded for the victim and not yet published; return what it was."""
     headers = {"Authorization": f"Bearer {world.token()}", "Acting-Person": VICTIM, "Idempotency-Key": "post-spoiled"}
-    async with httpx.AsyncClient(base_url=f"http://127.0.0.1:{world.roles['content api'].port}") as client:
+    async with httpx.AsyncClient(base_url=world.roles["content api"].url) as client:
         response = await client.post(
             f"/v1/communities/{world.community}/posts", headers=headers, json={"body": "to be spoiled"}
         )

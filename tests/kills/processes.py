@@ -32,6 +32,7 @@ class Role:
     def __init__(self, service: str, role: str, environment: Mapping[str, str], hits: Path, output: Path) -> None:
         self.name = f"{service} {role}"
         self.port = free_port()
+        self.url = f"http://127.0.0.1:{self.port}/{service}"
         self._command = [sys.executable, "-m", f"services.{service}", role]
         self._environment = {**environment, "QUNLI_PORT": str(self.port)}
         self._hits = hits
@@ -51,7 +52,7 @@ class Role:
         async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
             while True:
                 try:
-                    if (await client.get(f"http://127.0.0.1:{self.port}/readyz")).status_code == 200:
+                    if (await client.get(f"{self.url}/readyz")).status_code == 200:
                         return
                 except httpx.TransportError:
                     pass

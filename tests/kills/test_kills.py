@@ -51,7 +51,7 @@ async def kill_in_turn(role: Role, armed: list[str]) -> None:
 
 
 async def under_load(place: World, seed: int) -> Load:
-    load = Load(f"http://127.0.0.1:{place.roles['content api'].port}", place.community, PERSONS, place.token, seed=seed)
+    load = Load(place.roles["content api"].url, place.community, PERSONS, place.token, seed=seed)
     running = asyncio.create_task(load.run(CLIENTS))
     try:
         async with asyncio.TaskGroup() as group:
@@ -100,7 +100,7 @@ async def test_a_kill_while_a_key_is_parked_or_replayed_changes_nothing(
         await api.until_ready()
         value = await plant_poison(place)
         await relay.start()
-        load = Load(f"http://127.0.0.1:{api.port}", place.community, PERSONS, place.token, seed=3)
+        load = Load(api.url, place.community, PERSONS, place.token, seed=3)
         running = asyncio.create_task(load.run(4))
         await consumer.start("deadletters.after-park=kill@1")
         await consumer.until_killed(KILL_SECONDS)
@@ -128,7 +128,7 @@ async def test_a_kill_while_partitions_are_taken_away_changes_nothing(
         # The listener is also called before the first assignment: the second call is the one that takes partitions away.
         await asyncio.gather(api.start(), relay.start(), consumer.start("consumer.in-revoke=kill@2"))
         await asyncio.gather(api.until_ready(), relay.until_ready(), consumer.until_ready())
-        load = Load(f"http://127.0.0.1:{api.port}", place.community, PERSONS, place.token, seed=5)
+        load = Load(api.url, place.community, PERSONS, place.token, seed=5)
         running = asyncio.create_task(load.run(4))
         try:
             await second.start()

@@ -12,12 +12,12 @@ from typing import Any
 
 import asyncpg
 import httpx
-from services.scoring.definition import SCORING
 
 from deploy.local.postgres import EmbeddedPostgres
 from services.content.definition import CONTENT
 from services.membership.definition import MEMBERSHIP
 from services.scoring.boards import LOWEST, OVERSIZED, Metric
+from services.scoring.definition import SCORING
 from shared.http.issuer import DevelopmentIssuer
 from shared.lifecycle import running
 from shared.messaging.logs import open_log

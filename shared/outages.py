@@ -6,7 +6,6 @@ from collections.abc import Iterator
 import asyncpg
 import sqlalchemy.exc
 
-from shared.database import database_away
 from shared.errors import Unavailable
 
 _AWAY: tuple[type[BaseException], ...] = (
@@ -37,7 +36,7 @@ def outage_of(error: BaseException) -> Unavailable | None:
         if isinstance(cause, _BUSY):
             return Unavailable("busy", "Too much is waiting for the same thing. Try again.")
         if isinstance(cause, _AWAY) or _connection_lost(cause):
-            return database_away()
+            return Unavailable("database-unavailable", "The database cannot be reached. Try again.")
     return None
 
 
