@@ -13,7 +13,6 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 import structlog
-from msgspec.structs import astuple
 
 from services.scoring.scorecard import Place
 from shared.failpoints import failpoint
@@ -40,6 +39,8 @@ class Metric(IntEnum):
 
     ACTIVITY = 1
     POINTS = 2
+
+    __hash__ = int.__hash__  # an enum's own hashes its name, in Python, for every standing that moves
 
     @property
     def column(self) -> str:
@@ -77,13 +78,21 @@ class Beginnings(NamedTuple):
         members), sorted. Moves inside a bucket cancel out."""
         added: Counter[tuple[Metric, int, int]] = Counter()
         for community, before, after in changes:
-            for metric, old, new in zip(Metric, astuple(before), astuple(after), strict=True):
+            for metric, old, new in (
+                (Metric.ACTIVITY, before.activity, after.activity),
+                (Metric.POINTS, before.points, after.points),
+            ):
                 if old == new:
                     continue
-                if old is not None:
-                    added[metric, community, self.bucket_of((metric, community), old)] -= 1
-                if new is not None:
-                    added[metric, community, self.bucket_of((metric, community), new)] += 1
+                board = (metric, community)
+                left = None if old is None else self.bucket_of(board, old)
+                entered = None if new is None else self.bucket_of(board, new)
+                if left == entered:
+                    continue
+                if left is not None:
+                    added[metric, community, left] -= 1
+                if entered is not None:
+                    added[metric, community, entered] += 1
         return sorted((*bucket, members) for bucket, members in added.items() if members)
 
 

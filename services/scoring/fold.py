@@ -17,8 +17,8 @@ from services.scoring.inbound import (
     PostPublished,
     PostRemoved,
 )
-from services.scoring.ruleset import Act, Rule, Rulesets
-from services.scoring.scorecard import Community, CountKey, Effect, NeverDone, Place, Scorecard, Standing
+from services.scoring.ruleset import Act, Effect, Rule, Rulesets
+from services.scoring.scorecard import Community, CountKey, NeverDone, Place, Scorecard, Standing
 from shared.messaging.facts import InboundFact, Poison
 
 PersonKey = tuple[str, str]

@@ -9,8 +9,7 @@ from pydantic import Field
 
 from services.scoring.inbound import TYPE_OF_KIND, Kind
 from services.scoring.readmodels import DayCountRow, Effects, Entry, EntryRow
-from services.scoring.ruleset import Act, Ruleset
-from services.scoring.scorecard import Reason
+from services.scoring.ruleset import Act, Reason, Ruleset
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
 
 ActName = Literal["post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"]

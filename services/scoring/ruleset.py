@@ -4,6 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import IntEnum
+from functools import cached_property
+
+import msgspec
 
 
 class Act(IntEnum):
@@ -21,6 +24,27 @@ class Act(IntEnum):
     @property
     def label(self) -> str:
         return self.name.lower()
+
+
+class Reason(IntEnum):
+    """Why less was given than wanted. The numbers are stored."""
+
+    DAILY_CAP = 1
+
+    @property
+    def label(self) -> str:
+        return self.name.lower()
+
+
+class Effect(msgspec.Struct, frozen=True, gc=False):
+    """What one fact changed, as wanted by the rule and as given; negative for what is taken back."""
+
+    act: Act
+    points_wanted: int
+    points_given: int
+    weight_wanted: int
+    weight_given: int
+    reason: Reason | None
 
 
 @dataclass(frozen=True)
@@ -62,6 +86,32 @@ class Ruleset:
     commission_basis_points: Sequence[int]
     commission_hold_days: int
 
+    def effect(self, act: Act, step: int, others: int) -> Effect:
+        """The difference that one act makes where so many others of its kind and day stand.
+
+        Args:
+            step: 1 for an act that comes to stand, -1 for one that is taken back.
+        """
+        cap = self.rules[act].daily_cap
+        return self._effects[act, step, cap is None or others < cap]
+
+    @cached_property
+    def _effects(self) -> Mapping[tuple[Act, int, bool], Effect]:
+        """By act, step and whether it counts: made once, not for every act folded."""
+        return {
+            (act, step, counts): Effect(
+                act,
+                points_wanted=rule.points * step,
+                points_given=rule.points * step * counts,
+                weight_wanted=rule.weight * step,
+                weight_given=rule.weight * step * counts,
+                reason=None if counts else Reason.DAILY_CAP,
+            )
+            for act, rule in self.rules.items()
+            for step in (1, -1)
+            for counts in (True, False)
+        }
+
 
 DEFAULT = Ruleset(
     version=1,
@@ -88,14 +138,16 @@ class Rulesets:
     """
 
     def __init__(self, versions: Sequence[Ruleset] = (DEFAULT,)) -> None:
-        starts = [version.valid_from for version in versions]
-        if not starts or starts[0] is not None or None in starts[1:] or starts[1:] != sorted(filter(None, starts[1:])):
+        first, *later = versions
+        starts = [version.valid_from for version in later if version.valid_from is not None]
+        if first.valid_from is not None or len(starts) < len(later) or starts != sorted(starts):
             raise ValueError("versions start at the beginning of time and follow in the order of valid_from")
-        self._latest_first = tuple(reversed(versions))
+        self._first = first
+        self._later = list(zip(reversed(starts), reversed(later), strict=True))
 
     def version_at(self, occurred_at: datetime) -> Ruleset:
         """The version in force at that instant."""
-        for version in self._latest_first:
-            if version.valid_from is None or version.valid_from <= occurred_at:
+        for start, version in self._later:
+            if start <= occurred_at:
                 return version
-        raise AssertionError("the first version is valid from the beginning of time")
+        return self._first

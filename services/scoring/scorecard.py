@@ -1,37 +1,14 @@
 """Fold one person's facts: what each act changes, given what stood before, and nothing else."""
 
-from enum import IntEnum
-
 import msgspec
 
 from services.scoring.rankkey import rank_key
-from services.scoring.ruleset import Act, Ruleset
+from services.scoring.ruleset import Act, Effect, Ruleset
 
 # What is kept in memory for many persons holds no cycles: `gc=False` spares the collector from walking all of it.
 
 CountKey = tuple[int, Act, int]
 """(day, act, version of the ruleset). A day is the number of days since 1970-01-01."""
-
-
-class Reason(IntEnum):
-    """Why less was given than wanted. The numbers are stored."""
-
-    DAILY_CAP = 1
-
-    @property
-    def label(self) -> str:
-        return self.name.lower()
-
-
-class Effect(msgspec.Struct, frozen=True, gc=False):
-    """What one fact changed, as wanted by the rule and as given; negative for what is taken back."""
-
-    act: Act
-    points_wanted: int
-    points_given: int
-    weight_wanted: int
-    weight_given: int
-    reason: Reason | None
 
 
 class NeverDone(Exception):
@@ -86,19 +63,16 @@ class Standing(msgspec.Struct, eq=False, gc=False):
         Raises:
             NeverDone: none stands that could be taken back.
         """
-        rule = ruleset.rules[act]
         key = (day, act, ruleset.version)
         before = self.counts.get(key, 0)
         after = before + step
         if after < 0:
             raise NeverDone
-        kept = rule.effective(after) - rule.effective(before)
-        weight_given, points_given = rule.weight * kept, rule.points * kept
+        effect = ruleset.effect(act, step, before if step > 0 else after)
         self.counts[key] = after
-        self.day_scores[day] = self.day_scores.get(day, 0) + weight_given
-        self.points += points_given
-        reason = None if kept == step else Reason.DAILY_CAP
-        return Effect(act, rule.points * step, points_given, rule.weight * step, weight_given, reason)
+        self.day_scores[day] = self.day_scores.get(day, 0) + effect.weight_given
+        self.points += effect.points_given
+        return effect
 
     def rekey(self) -> None:
         """Bring the rank key up to date with the day scores."""

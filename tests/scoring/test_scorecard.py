@@ -4,8 +4,8 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.scoring.ruleset import DEFAULT, Act, Rule, Ruleset, Rulesets
-from services.scoring.scorecard import Community, NeverDone, Place, Reason, Standing
+from services.scoring.ruleset import DEFAULT, Act, Reason, Rule, Ruleset, Rulesets
+from services.scoring.scorecard import Community, NeverDone, Place, Standing
 
 MONDAY, TUESDAY = 20_000, 20_001
 

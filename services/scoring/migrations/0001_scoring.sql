@@ -48,7 +48,7 @@ create table point_entries (
     points_given  bigint   not null,
     weight_wanted integer  not null,
     weight_given  integer  not null,
-    reason        smallint,                      -- services/scoring/scorecard.py: Reason; null: given as wanted
+    reason        smallint,                      -- services/scoring/ruleset.py: Reason; null: given as wanted
     primary key (person_no, seq)
 );
 
