@@ -91,8 +91,9 @@ class EmbeddedPostgres:
         self.folder = Path(os.path.abspath(folder))
         self.log = self.folder / "postgres.log"
         self._settings = {**SETTINGS, **(settings or {})}
-        self._fixed_port = port
         self._port = port
+        self._port_was_given = port is not None
+        self._port_is_known = False
         self._lock = FolderLock(self.folder)
         self._process: subprocess.Popen[bytes] | None = None
         self._user: User | None = None
@@ -141,6 +142,7 @@ class EmbeddedPostgres:
         """Kill -9 every process of it."""
         signal_all(living("postgres", self._name), signal.SIGKILL)
         self._stop((signal.SIGKILL, 5))
+        wait_until(lambda: not living("postgres", self._name), 5)
 
     @property
     def port(self) -> int:
@@ -268,6 +270,7 @@ class EmbeddedPostgres:
                 user=self._user,
             )
             if self._becomes_ready(deadline):
+                self._port_is_known = True
                 return
             self._stop((signal.SIGQUIT, 5), (signal.SIGKILL, 5), keep_lock=True)
             said = self._log_tail(log_start)
@@ -290,8 +293,9 @@ class EmbeddedPostgres:
         return ready() and process.poll() is None
 
     def _may_try_again(self, said: str) -> bool:
-        if "could not create any TCP/IP sockets" in said and self._fixed_port is None:
-            self._port = None
+        if "could not create any TCP/IP sockets" in said and not self._port_was_given:
+            if not self._port_is_known:
+                self._port = None
             return True
         # Sessions of a killed server hold its memory until they notice; its lock file may name a new process.
         if "pre-existing shared memory block" in said or "lock file" in said:

@@ -3,6 +3,7 @@
 import ctypes
 import fcntl
 import os
+import random
 import signal
 import socket
 import subprocess
@@ -167,11 +168,19 @@ def signal_all(pids: Sequence[int], number: signal.Signals) -> None:
 
 
 def free_port() -> int:
-    """A port of the loopback interface on which nobody listens at this moment."""
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port
+    """A port of the loopback interface on which nobody listens at this moment.
+
+    Below the range that the kernel gives to outgoing connections, one of which might take it while a server restarts.
+    """
+    for port in random.sample(range(20_000, 32_000), 1000):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise ServerFailed("no free port on 127.0.0.1")
 
 
 def listens(port: int) -> bool:
