@@ -17,14 +17,14 @@ from typing import Any
 
 import uvicorn
 from fastapi import FastAPI
-from services.scoring.definition import SCORING
 from starlette.applications import Starlette
 
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.processes import ServerFailed
+from deploy.local.processes import ServerFailed, end_with_make
 from services.campaigns.definition import CAMPAIGNS
 from services.content.definition import CONTENT
 from services.membership.definition import MEMBERSHIP
+from services.scoring.definition import SCORING
 from shared.http.issuer import DevelopmentIssuer
 from shared.http.mounting import mounted
 from shared.lifecycle import running
@@ -46,6 +46,7 @@ ADDRESS = "address"
 
 def main() -> int:
     """Start everything, print where it is, and run until Ctrl-C or SIGTERM."""
+    end_with_make()
     options = _options()
     try:
         listening = listen(options.port)
