@@ -29,10 +29,14 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     )
     local_log_url: SecretStr | None = Field(None, description="Database of the local log, where `log` is `local`.")
     kafka_bootstrap_servers: str = Field("127.0.0.1:9092", description="host:port, comma-separated.")
-    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
-    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "SCRAM-SHA-512"
-    kafka_username: str | None = None
-    kafka_password: SecretStr | None = None
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = Field(
+        "PLAINTEXT", description="PLAINTEXT, SSL, SASL_PLAINTEXT or SASL_SSL."
+    )
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = Field(
+        "SCRAM-SHA-512", description="With SASL: PLAIN, SCRAM-SHA-256 or SCRAM-SHA-512."
+    )
+    kafka_username: str | None = Field(None, description="With SASL.")
+    kafka_password: SecretStr | None = Field(None, description="With SASL.")
     kafka_ca_file: str | None = Field(None, description="Certificate authorities of the brokers, PEM.")
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1024, description="Of every topic, for good.")
     writer_connections: int = Field(8, ge=2, description="Most connections of this process that write.")

@@ -13,6 +13,8 @@ from deploy.local import client
 from deploy.local.demo import POSTS
 from tests.support.system import ROOT, System, run_tool
 
+pytestmark = pytest.mark.timeout(180)
+
 # By hand: 10 points a post that stands, at most 5 a day; yan removed one of four, mei one of seven.
 POINTS = {
     "mei": 50, "jun": 50, "tao": 50, "lin": 40, "yan": 30, "bo": 30, "hui": 30, "kai": 20, "lei": 20, "min": 20,

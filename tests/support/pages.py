@@ -1,0 +1,60 @@
+"""The tables of docs/operations.md that are made from the code. `python -m tests.support.pages` writes them."""
+
+from collections.abc import Iterable, Sequence
+
+from prometheus_client import REGISTRY
+from pydantic.fields import FieldInfo
+
+import shared.observability.metrics  # noqa: F401 - registers them
+from shared.settings import Settings
+from tests.support.system import ROOT
+
+OPERATIONS = ROOT / "docs" / "operations.md"
+
+
+def settings_table() -> str:
+    """Every setting with its default and meaning, required ones first."""
+    fields = sorted(Settings.model_fields.items(), key=lambda item: not item[1].is_required())
+    rows = [(f"`QUNLI_{name.upper()}`", _default(field), field.description or "") for name, field in fields]
+    return _table(("setting", "default", "meaning"), rows)
+
+
+def metrics_table() -> str:
+    """Every metric with its labels and meaning."""
+    rows = []
+    for metric in REGISTRY.collect():
+        if metric.name.startswith("qunli_"):
+            name = f"{metric.name}_total" if metric.type == "counter" else metric.name
+            collector = REGISTRY._names_to_collectors[name]
+            labels = ", ".join(collector._labelnames)  # type: ignore[attr-defined]
+            rows.append((f"`{name}`", metric.type, labels, metric.documentation))
+    return _table(("metric", "type", "labels", "meaning"), rows)
+
+
+def with_tables(text: str) -> str:
+    """The page with its tables as they should be."""
+    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
+        before, opening, rest = text.partition(f"<!-- {name} -->\n")
+        _, closing, after = rest.partition(f"<!-- /{name} -->")
+        assert opening and closing, f"the page has no place for {name}"
+        text = f"{before}{opening}{table}{closing}{after}"
+    return text
+
+
+def _default(field: FieldInfo) -> str:
+    if field.is_required():
+        return "required"
+    if field.default is None:
+        return "none"
+    if isinstance(field.default, tuple):
+        return ", ".join(f"`{one}`" for one in field.default)
+    return f"`{field.default}`"
+
+
+def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
+    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+
+
+if __name__ == "__main__":
+    OPERATIONS.write_text(with_tables(OPERATIONS.read_text()))
