@@ -14,6 +14,8 @@ import pytest
 
 from tests.support.system import ROOT, System, run_tool
 
+pytestmark = pytest.mark.timeout(180)
+
 REAL = ROOT.parent / "shared" / "data" / "stackexchange-conlang-meta"
 
 Row = dict[str, Any]
@@ -147,7 +149,6 @@ def expected_boards(folder: Path, half_life: int = 7, cap: int = 5) -> tuple[lis
     return members_board(activity), amounts
 
 
-@pytest.mark.timeout(180)
 @pytest.mark.skipif(not REAL.is_dir(), reason=f"the real dump is not at {os.path.relpath(REAL, ROOT)}")
 async def test_the_boards_of_a_real_dump_equal_a_computation_from_its_files(system: System, http: httpx.Client) -> None:
     activity, points = expected_boards(REAL)
