@@ -28,7 +28,7 @@ async def page(
     parameters = {"metric": int(metric), "community": community_no, "key": key, "person": person, "rows": limit}
     async with reader.connect() as connection:
         rows = (await connection.execute(_PAGES[metric, after is not None], parameters)).all()
-    return _ranked([tuple(row) for row in rows])
+    return _placed([tuple(row) for row in rows])
 
 
 async def place(
@@ -43,17 +43,8 @@ async def place(
     }
     async with reader.connect() as connection:
         rows = (await connection.execute(_PLACES[metric], parameters)).all()
-    view = _ranked([tuple(row) for row in rows])
+    view = _placed([tuple(row) for row in rows])
     return next(((own, view) for own in view if own.person == person), None)
-
-
-_RANKED = """
-    ranked as (select key, {rank} as rank from (select distinct key from {rows} order by key desc limit 2) as top)
-    select person, key, rank
-      from {rows}
-      left join ranked using (key)
-     order by key desc, person
-"""
 
 
 def _on_board(metric: Metric, where: str = "true") -> str:
@@ -65,14 +56,30 @@ def _on_board(metric: Metric, where: str = "true") -> str:
     """
 
 
-def _rank(metric: Metric, key: str) -> str:
-    """The rank of a key: who is in buckets above, and who is above inside the key's own bucket."""
-    above = f"from rank_buckets where metric = :metric and community_no = :community and lower_key > {key}"
-    next_bucket = f"(select coalesce(min(lower_key), 9223372036854775807) {above})"
-    inside = f"{metric.column} > {key} and {metric.column} < {next_bucket}"
+def _ranked(metric: Metric, rows: str) -> str:
+    """The rows of a stretch with the rank of its highest key, and how many members have that key.
+
+    The rank is who is in buckets above, and who is above inside the key's own bucket. Where so many have the key that
+    it has a bucket of its own, they are not counted but read from there.
+    """
+    buckets = "from rank_buckets where metric = :metric and community_no = :community and lower_key"
+    inside = _on_board(
+        metric,
+        f"{metric.column} > top.key and {metric.column} < "
+        f"(select coalesce(min(lower_key), 9223372036854775807) {buckets} > top.key)",
+    )
+    ties = _on_board(metric, f"{metric.column} = top.key")
     return f"""
-        1 + (select coalesce(sum(members), 0) {above})
-          + (select count(*) from ({_on_board(metric, inside)}) as inside)
+        ranked as (
+            select 1 + (select coalesce(sum(members), 0) {buckets} > top.key)
+                     + (select count(*) from ({inside}) as inside) as rank,
+                   coalesce((select members {buckets} = top.key and exists (select {buckets} = top.key + 1)),
+                            (select count(*) from ({ties}) as ties)) as ties
+              from (select max(key) as key from {rows}) as top)
+        select person, key, rank, ties
+          from {rows}
+         cross join ranked
+         order by key desc, person
     """
 
 
@@ -94,7 +101,7 @@ def _page_statement(metric: Metric, *, after: bool) -> TextClause:
     return text(
         f"""
         with page as ({page}),
-             {_RANKED.format(rows="page", rank=_rank(metric, "top.key"))}
+        {_ranked(metric, "page")}
         """
     )
 
@@ -137,24 +144,27 @@ def _place_statement(metric: Metric) -> TextClause:
                                     order by key desc, person limit {NEIGHBOURS})) as t
                     order by key desc, person
                     limit {NEIGHBOURS}) as below),
-        {_RANKED.format(rows="near", rank=_rank(metric, "top.key"))}
+        {_ranked(metric, "near")}
         """
     )
 
 
-def _ranked(rows: Sequence[tuple[str, int, int | None]]) -> list[Placed]:
-    """Ranks for a stretch of a board, (person, key, rank) from the top, of which the two highest keys come with their
-    rank: all members of the second key are in the stretch, so each further key ranks behind what is listed before."""
+def _placed(rows: Sequence[tuple[str, int, int, int]]) -> list[Placed]:
+    """Ranks for a stretch of a board, (person, key, rank of the highest key, members with it) from the top.
+
+    Members of the highest key may stand before the stretch; from the next key on, all that rank between are in it.
+    """
     placed: list[Placed] = []
     offset = 0
-    for place, (person, key, rank) in enumerate(rows):
-        if placed and placed[-1].key == key:
-            rank = placed[-1].rank
-        elif rank is None:
-            rank = offset + place
+    for place, (person, key, rank, ties) in enumerate(rows):
+        if not placed:
+            placed.append(Placed(rank, person, key))
+        elif key == placed[-1].key:
+            placed.append(Placed(placed[-1].rank, person, key))
         else:
-            offset = rank - place
-        placed.append(Placed(rank, person, key))
+            if placed[-1].key == placed[0].key:
+                offset = rank + ties - place
+            placed.append(Placed(offset + place, person, key))
     return placed
 
 
