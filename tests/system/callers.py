@@ -25,7 +25,15 @@ class Callers:
         return self._tokens[sub, org, scope]
 
     def send(
-        self, method: str, path: str, sub: str, *, org: str = "acme", scope: str = "", token: str | None = None, **sent: Any
+        self,
+        method: str,
+        path: str,
+        sub: str,
+        *,
+        org: str = "acme",
+        scope: str = "",
+        token: str | None = None,
+        **sent: Any,
     ) -> httpx.Response:
         headers = {
             "Authorization": f"Bearer {token or self.token(sub, org, scope)}",
@@ -51,7 +59,13 @@ class Callers:
         )
         assert post.status_code == 201, post.text
         event = self._first_event(post.headers["consistency-token"])
-        return {"community": community, "post": post.json()["id"], "person": "ben", "metric": "activity", "event_id": event}
+        return {
+            "community": community,
+            "post": post.json()["id"],
+            "person": "ben",
+            "metric": "activity",
+            "event_id": event,
+        }
 
     def _first_event(self, token: str) -> str:
         entries = self.send("GET", "/scoring/v1/people/me/entries", "ben", headers={"Consistency-Token": token})

@@ -41,9 +41,7 @@ def with_bodies(callers: Callers) -> list[tuple[str, str, dict[str, Any]]]:
 def send(callers: Callers, method: str, path: str, body: bytes, **headers: str) -> Any:
     # For joins an import states the time; it may do everything else as well.
     sent = {"Content-Type": "application/json", "If-Match": '"1"', "Acting-Person": "ben", **headers}
-    return callers.send(
-        method, path.format(**callers.place), "importer", scope="import", content=body, headers=sent
-    )
+    return callers.send(method, path.format(**callers.place), "importer", scope="import", content=body, headers=sent)
 
 
 def expect_problem(answer: Any, status: int, context: object) -> None:
@@ -63,7 +61,11 @@ def unchanged(system: System, callers: Callers) -> Any:
 
     def facts() -> dict[str, int]:
         counts = asyncio.run(system.row_counts())
-        return {table: rows for table, rows in counts.items() if table.split(".")[1] in {"events", "idempotency_keys", "journal"}}
+        return {
+            table: rows
+            for table, rows in counts.items()
+            if table.split(".")[1] in {"events", "idempotency_keys", "journal"}
+        }
 
     before = facts()
     yield
@@ -80,7 +82,8 @@ def test_a_body_that_is(name: str, callers: Callers, unchanged: None) -> None:
 def test_an_unknown_field_a_wrong_type_and_a_huge_number(callers: Callers, unchanged: None) -> None:
     for method, path, operation in with_bodies(callers):
         good, field = GOOD[operation["operationId"]], TEXT_FIELD[operation["operationId"]]
-        for changed in ({"surprise": 1}, {field: 5}, {field: None}, {field: ["x"]}, {field: {}}, {field: True}):
+        wrong: list[dict[str, Any]] = [{"surprise": 1}, *({field: value} for value in (5, None, ["x"], {}, True))]
+        for changed in wrong:
             if operation["operationId"] == "joinCommunity" and changed == {field: None}:
                 continue  # the same as not stating it
             answer = send(callers, method, path, json.dumps({**good, **changed}).encode())
@@ -114,7 +117,9 @@ def test_headers_that_are_missing_or_malformed(callers: Callers, unchanged: None
     expect_problem(http.patch(post, json=body, headers={**token, "If-Match": '"7"'}), 412, "stale")
     expect_problem(http.delete(post, headers=token), 428, "no If-Match")
     expect_problem(
-        http.post(posts, content=b"x", headers={**token, "Idempotency-Key": "k", "Content-Type": "text/plain"}), 415, "text"
+        http.post(posts, content=b"x", headers={**token, "Idempotency-Key": "k", "Content-Type": "text/plain"}),
+        415,
+        "text",
     )
     expect_problem(http.get(posts, headers={**token, "Consistency-Token": "nonsense"}), 400, "token")
     expect_problem(http.get(posts, params={"after": "nonsense"}, headers=token), 400, "cursor")

@@ -89,7 +89,7 @@ def _spoilt(callers: Callers, system: System) -> dict[str, str]:
         "not yet": signed(nbf=now + 3600),
         "without an expiry": signed(exp=None),
         "without an organization": signed(org=None),
-        "unsigned": jwt.encode(good, None, algorithm="none", headers=head),
+        "unsigned": jwt.encode(good, "", algorithm="none", headers=head),
         "signed with a shared secret": jwt.encode(good, "x" * 32, algorithm="HS256", headers=head),
         "cut short": callers.token("ben")[:-4],
         "nonsense": "nonsense",

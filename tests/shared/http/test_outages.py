@@ -12,8 +12,8 @@ from sqlalchemy import text
 
 from deploy.local.postgres import EmbeddedPostgres
 from shared.database import open_reader, open_writer
-from shared.http.outages import outage_of
 from shared.http.settings import HttpSettings
+from shared.outages import outage_of
 from tests.shared.http.test_edge import GOOD, refused
 from tests.shared.http.toy import Client, toy_client
 
