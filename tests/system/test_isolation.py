@@ -9,6 +9,8 @@ import pytest
 from tests.support.system import System
 from tests.system.callers import Callers
 
+pytestmark = pytest.mark.postgres
+
 OWN_LISTS = {"listCommunities", "foundCommunity", "readDefaultRuleset"}
 """Operations that name nothing of another organization's: they answer with the caller's own, or with what all share."""
 
