@@ -8,6 +8,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Iterable, Mappin
 from typing import Any, TypeAlias
 
 import pytest
+from aiokafka.admin import AIOKafkaAdminClient
 
 from shared.messaging.kafka import KafkaLog
 from shared.messaging.local import LocalLog
@@ -549,5 +550,52 @@ async def test_what_was_acknowledged_survives_a_crash_of_the_server(kind: str, s
                 await asyncio.sleep(0.1)
     # A dead publisher's record may still have reached the log, but never twice, and never after what came later.
     assert found in (["c"], ["never acknowledged", "c"])
+    await subscription.close()
+    await log.close()
+
+
+@pytest.mark.kafka
+async def test_a_kafka_consumer_that_falls_silent_is_rebuilt(kafka: Any, unique: Unique) -> None:
+    topic = unique("topic")
+    where = TopicPartition(topic, 0)
+    log = await open_quick("kafka", kafka.bootstrap_servers)
+    await log.create_topics([topic], partitions=1)
+    await publish(log, {where: outgoing("a")})
+    subscription: Any = await log.subscribe([topic], group=unique("group"), start_at=start_after(place := {where: 0}))
+    assert values((await fetch(subscription, 1))[where]) == ["a"]
+    place[where] = 1
+
+    # What its users see of it when it happens by itself: nothing is fetched any more, and nobody is told.
+    subscription._consumer._fetcher._fetch_task.cancel()
+    await publish(log, {where: outgoing("b")})
+    found: list[str] = []
+    rebuilt = False
+    async with asyncio.timeout(TIMEOUT_SECONDS):
+        while not found:
+            try:
+                for records in (await subscription.fetch(max_records=10, timeout_seconds=0.5)).values():
+                    found += values(records)
+            except LogUnavailable as error:
+                rebuilt = rebuilt or "rebuilt" in str(error)
+    assert found == ["b"]
+    assert rebuilt
+    await subscription.close()
+    await log.close()
+
+
+@pytest.mark.kafka
+async def test_a_kafka_topic_that_is_deleted_is_missed_loudly(kafka: Any, unique: Unique) -> None:
+    kept, lost = unique("kept"), unique("lost")
+    log = await open_quick("kafka", kafka.bootstrap_servers)
+    await log.create_topics([kept, lost], partitions=1)
+    await publish(log, {TopicPartition(kept, 0): outgoing("a"), TopicPartition(lost, 0): outgoing("b")})
+    admin = AIOKafkaAdminClient(bootstrap_servers=kafka.bootstrap_servers)
+    await admin.start()
+    await admin.delete_topics([lost])
+    await admin.close()
+
+    subscription = await log.subscribe([kept, lost], group=unique("group"), start_at=start_at(0))
+    with pytest.raises(LogUnavailable, match=f"topic {lost} is gone"):
+        await fetch(subscription, 1)
     await subscription.close()
     await log.close()

@@ -5,6 +5,7 @@ import random
 from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias
 
+import asyncpg
 import pytest
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
@@ -15,8 +16,10 @@ from shared.messaging import outbox
 from shared.messaging import relay as relay_module
 from shared.messaging.chain import Chain
 from shared.messaging.kafka import KafkaLog
+from shared.messaging.local import LocalLog
 from shared.messaging.log import Log, Outgoing, Publisher, Record, TopicPartition
 from shared.messaging.relay import Relay, raise_epoch
+from shared.migrate import KERNEL, migrate
 from shared.observability import metrics
 from shared.observability.settings import ObservabilitySettings
 from shared.observability.traces import tracing
@@ -329,6 +332,35 @@ async def test_while_the_broker_is_away_commits_go_on_and_the_relay_catches_up(
         assert gauge(metrics.OUTBOX_OLDEST_AGE_SECONDS) > 0
         kafka.start()
         await until_told(log, topic, await committed(pool, topic), seconds=40)
+        assert relay.not_ready() == []
+    await log.close()
+
+
+async def test_a_database_that_comes_back_is_relayed_on(
+    private_postgres: Any, database: str, topic: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "BACKOFF_SECONDS", (0.05, 0.2))
+    await private_postgres.ensure_database("service")
+    dsn = private_postgres.dsn("service")
+    await migrate(dsn, KERNEL)
+    log = await LocalLog.open(database)
+    relay = make_relay(dsn, log, topic)
+    async with running(relay):
+        connection = await asyncpg.connect(dsn)
+        await insert(connection, topic, [0], ["before"])
+        await connection.close()
+        await until_told(log, topic, {0: ["before"]})
+        private_postgres.stop_immediately()
+
+        async def noticed() -> bool:
+            return relay.not_ready() != []
+
+        await until(noticed)
+        private_postgres.start()
+        connection = await asyncpg.connect(dsn)
+        await insert(connection, topic, [0], ["after"])
+        await connection.close()
+        await until_told(log, topic, {0: ["before", "after"]})
         assert relay.not_ready() == []
     await log.close()
 
