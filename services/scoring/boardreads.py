@@ -1,6 +1,7 @@
 """Read boards: pages, and one member's place among its neighbours. Each is one statement, and so one snapshot."""
 
 from collections.abc import Sequence
+from functools import lru_cache
 from typing import NamedTuple
 
 from sqlalchemy import TextClause, text
@@ -25,9 +26,9 @@ async def page(
 ) -> Sequence[Placed]:
     """Members from the top, or after this (key, person), equal ones by person."""
     key, person = after if after is not None else (None, None)
-    parameters = {"metric": int(metric), "community": community_no, "key": key, "person": person, "rows": limit}
+    parameters = {"metric": int(metric), "community": community_no, "key": key, "person": person}
     async with reader.connect() as connection:
-        rows = (await connection.execute(_PAGES[metric, after is not None], parameters)).all()
+        rows = (await connection.execute(_page_statement(metric, limit, after=after is not None), parameters)).all()
     return _placed([tuple(row) for row in rows])
 
 
@@ -42,7 +43,7 @@ async def place(
         "person": person,
     }
     async with reader.connect() as connection:
-        rows = (await connection.execute(_PLACES[metric], parameters)).all()
+        rows = (await connection.execute(_place_statement(metric), parameters)).all()
     view = _placed([tuple(row) for row in rows])
     return next(((own, view) for own in view if own.person == person), None)
 
@@ -70,7 +71,7 @@ def _ranked(metric: Metric, rows: str) -> str:
     )
     ties = _on_board(metric, f"{metric.column} = top.key")
     return f"""
-        ranked as (
+        ranked as materialized (
             select 1 + (select coalesce(sum(members), 0) {buckets} > top.key)
                      + (select count(*) from ({inside}) as inside) as rank,
                    coalesce((select members {buckets} = top.key and exists (select {buckets} = top.key + 1)),
@@ -83,20 +84,22 @@ def _ranked(metric: Metric, rows: str) -> str:
     """
 
 
-def _page_statement(metric: Metric, *, after: bool) -> TextClause:
+@lru_cache(maxsize=256)
+def _page_statement(metric: Metric, limit: int, *, after: bool) -> TextClause:
+    # The limit is part of the text: with one that it does not know, the server would plan each time anew.
     column = metric.column
     page = (
         f"""
         select * from ((select * from ({_on_board(metric, f"{column} = :key and person > :person")}) as ties
-                         order by person limit :rows)
+                         order by person limit {limit})
                        union all
                        (select * from ({_on_board(metric, f"{column} < :key")}) as below
-                         order by key desc, person limit :rows)) as following
+                         order by key desc, person limit {limit})) as following
          order by key desc, person
-         limit :rows
+         limit {limit}
         """
         if after
-        else f"{_on_board(metric)} order by key desc, person limit :rows"
+        else f"{_on_board(metric)} order by key desc, person limit {limit}"
     )
     return text(
         f"""
@@ -106,6 +109,7 @@ def _page_statement(metric: Metric, *, after: bool) -> TextClause:
     )
 
 
+@lru_cache
 def _place_statement(metric: Metric) -> TextClause:
     column = metric.column
     ties_above = _on_board(metric, f"{column} = own.key and person < own.person")
@@ -166,7 +170,3 @@ def _placed(rows: Sequence[tuple[str, int, int, int]]) -> list[Placed]:
                 offset = rank + ties - place
             placed.append(Placed(offset + place, person, key))
     return placed
-
-
-_PAGES = {(metric, after): _page_statement(metric, after=after) for metric in Metric for after in (False, True)}
-_PLACES = {metric: _place_statement(metric) for metric in Metric}
