@@ -1,6 +1,10 @@
 """`make import` against a whole system: what is on the boards is what the file says, and a second run changes nothing."""
 
 import os
+import re
+import signal
+import subprocess
+import sys
 from collections import Counter, defaultdict
 from collections.abc import Iterator
 from datetime import date
@@ -101,6 +105,38 @@ async def test_a_dump_that_changed_meanwhile_keeps_what_was_imported(system: Sys
     after = await system.row_counts()
     assert after["content.events"] == before["content.events"] + 1
     assert after["membership.events"] == before["membership.events"]
+
+
+def test_an_import_that_was_interrupted_is_finished_by_the_next(
+    system: System, http: httpx.Client, tmp_path: Path
+) -> None:
+    dump = tmp_path / "long"
+    dump.mkdir()
+    row = '<row Id="{0}" PostTypeId="1" CreationDate="2020-03-{1:02}T10:00:00.000" OwnerUserId="{2}" Title="T" Body="B" />'
+    rows = [row.format(n, 1 + n % 28, n % 10) for n in range(400)]
+    (dump / "Posts.xml").write_text("<posts>" + "".join(rows) + "</posts>")
+    arguments = ["--url", system.url, "--dump", str(dump), "--community", "Long"]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "deploy.local.importer", *arguments],
+        cwd=ROOT,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    written = ""
+    while not re.search(r"posts .* [1-9]\d*/400", written):
+        written += process.stderr.read(1)
+    process.send_signal(signal.SIGINT)
+    _, rest = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "goes on where this one stopped" in rest and "Traceback" not in rest
+
+    said, community, reader = import_dump(system, dump, "Long")
+    new, known = (int(said.split(f"{word} ")[1].split()[0]) for word in ("new", "known"))
+    assert new + known == 400 and known > 0
+    # Forty posts each, never more than five on a day.
+    assert [row["value"] for row in board(http, community, "points", reader)] == [400] * 10
 
 
 def test_an_import_needs_a_running_system(tmp_path: Path) -> None:
