@@ -1,8 +1,22 @@
 """The envelope of a message: CloudEvents 1.0 in Kafka's binary mode, so that readers route on headers without parsing."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 from shared.commands.recorded import Message, Recorded
+
+_ORDER = (
+    "ce_specversion",
+    "ce_id",
+    "ce_type",
+    "ce_source",
+    "ce_subject",
+    "ce_time",
+    "ce_dataschema",
+    "content-type",
+    "traceparent",
+)
+"""Of the headers in a record; jsonb does not keep one."""
 
 
 def envelope(service: str, fact: Recorded, message: Message, traceparent: str | None) -> dict[str, str]:
@@ -25,3 +39,13 @@ def envelope(service: str, fact: Recorded, message: Message, traceparent: str | 
 def timestamp(moment: datetime) -> str:
     """RFC 3339 in UTC with microseconds, as all times on the wire."""
     return moment.astimezone(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z")
+
+
+def record_headers(headers: Mapping[str, str], *, position: str, previous: str) -> list[tuple[str, bytes]]:
+    """The headers of a record: the envelope in its order, then its own place and that of the record before."""
+    ordered = [(name, headers[name].encode()) for name in _ORDER if name in headers]
+    if len(ordered) < len(headers):
+        ordered += [(name, value.encode()) for name, value in headers.items() if name not in _ORDER]
+    ordered.append(("ce_position", position.encode()))
+    ordered.append(("ce_previous", previous.encode()))
+    return ordered

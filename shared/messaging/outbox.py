@@ -159,6 +159,11 @@ class Backlog(msgspec.Struct, frozen=True):
     xmax: int
 
 
+async def try_lock(connection: "asyncpg.Connection[Any]", topic: str) -> bool:
+    """Take the lock of the one relay at work for this session, if nobody has it."""
+    return bool(await connection.fetchval("select pg_try_advisory_lock(hashtext('relay'), hashtext($1))", topic))
+
+
 async def ensure_checkpoint(connection: "asyncpg.Connection[Any]", topic: str) -> None:
     await connection.execute("insert into relay_checkpoint (topic) values ($1) on conflict do nothing", topic)
 

@@ -15,6 +15,7 @@ from opentelemetry.trace import SpanKind
 
 from shared.failpoints import armed, failpoint
 from shared.messaging import outbox
+from shared.messaging.cloudevents import record_headers
 from shared.messaging.epochs import raise_epoch
 from shared.messaging.log import Log, LogUnavailable, Outgoing, Publisher, TopicPartition
 from shared.messaging.outbox import Round
@@ -35,19 +36,6 @@ MEASURE_SECONDS = 5.0
 PRUNE_SECONDS = 10.0
 PRUNE_ROWS = 2000
 BACKOFF_SECONDS = (0.1, 5.0)
-
-HEADERS = (
-    "ce_specversion",
-    "ce_id",
-    "ce_type",
-    "ce_source",
-    "ce_subject",
-    "ce_time",
-    "ce_dataschema",
-    "content-type",
-    "traceparent",
-)
-"""Their order in a record; jsonb does not keep one."""
 
 _read_headers = msgspec.json.Decoder(dict[str, str]).decode
 
@@ -164,7 +152,7 @@ class Relay:
 
     async def _wait_for_lock(self, connection: "asyncpg.Connection[Any]", stop: asyncio.Event) -> None:
         while not stop.is_set():
-            if await connection.fetchval("select pg_try_advisory_lock(hashtext('relay'), hashtext($1))", self._topic):
+            if await outbox.try_lock(connection, self._topic):
                 return
             self._trouble = None
             await _wait(stop, STANDBY_SECONDS)
@@ -229,15 +217,13 @@ class Relay:
                 headers = _read_headers(row.headers)
                 if trace := headers.get("traceparent"):
                     headers["traceparent"] = self._continue_trace(spans, trace, headers)
-                ordered = [(name, headers[name].encode()) for name in HEADERS if name in headers]
-                if len(ordered) < len(headers):
-                    ordered += [(name, value.encode()) for name, value in headers.items() if name not in HEADERS]
                 position = f"{row.epoch}-{row.transaction_id}-{row.sequence}"
-                ordered.append(("ce_position", position.encode()))
-                ordered.append(("ce_previous", last_positions.get(row.partition, _START).encode()))
+                previous = last_positions.get(row.partition, _START)
                 last_positions[row.partition] = position
                 batch = batches.setdefault(TopicPartition(self._topic, row.partition), [])
-                batch.append(Outgoing(row.key.encode(), ordered, row.value))
+                batch.append(
+                    Outgoing(row.key.encode(), record_headers(headers, position=position, previous=previous), row.value)
+                )
             if armed("relay.after-first-ack"):
                 first = next(iter(batches))
                 await publisher.send({first: batches.pop(first)}, timeout_seconds=SEND_SECONDS)

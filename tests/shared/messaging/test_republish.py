@@ -1,0 +1,107 @@
+"""A topic that the log has lost is filled again as it was."""
+
+import asyncpg
+import pytest
+
+from shared.commands.gateway import Gateway
+from shared.database import open_writer
+from shared.messaging import relay as relay_module
+from shared.messaging.chain import Chain
+from shared.messaging.local import LocalLog
+from shared.messaging.log import Log, Record, TopicPartition
+from shared.messaging.relay import Relay
+from shared.messaging.republish import republish
+from tests.support.databases import Databases
+from tests.support.ledger import FOLD, READ_MODEL, WRITING, account, add, publish
+from tests.support.relaying import running, until
+
+TOPIC = WRITING.topic
+
+
+async def everything(log: Log) -> dict[int, list[Record]]:
+    return {
+        partition: list(await log.read(TopicPartition(TOPIC, partition), offset=0, max_records=1000))
+        for partition in await log.end_offsets(TOPIC)
+    }
+
+
+def as_written(
+    found: dict[int, list[Record]],
+) -> dict[int, list[tuple[bytes | None, list[tuple[str, bytes]], bytes | None]]]:
+    return {
+        partition: [(each.key, list(each.headers), each.value) for each in read] for partition, read in found.items()
+    }
+
+
+def make_relay(dsn: str, log: Log) -> Relay:
+    return Relay(dsn, log, service=WRITING.service, topic=TOPIC, partitions=WRITING.partitions, keep_seconds=0)
+
+
+async def add_to(dsn: str, *names: str) -> None:
+    pool = await open_writer(dsn, name="republish-test", size=4)
+    gateway = Gateway(pool, WRITING)
+    for name in names:
+        await gateway.run(add(account(name), 3))
+    await gateway.close()
+    await pool.close()
+
+
+async def test_a_lost_topic_comes_back_with_its_ids_positions_and_chain(
+    kernel_database: str, databases: Databases, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(relay_module, "PRUNE_SECONDS", 0.05)
+    monkeypatch.setattr(relay_module, "REFUSED_SECONDS", 0.1)
+    connection = await asyncpg.connect(kernel_database)
+    await connection.execute(READ_MODEL)
+    names = [f"{number}" for number in range(40)]
+    async with databases.fresh() as first_dsn, databases.fresh() as second_dsn:
+        lost, fresh = await LocalLog.open(first_dsn), await LocalLog.open(second_dsn)
+        await add_to(kernel_database, *names, *names)
+        async with running(make_relay(kernel_database, lost)):
+
+            async def sent_and_pruned() -> bool:
+                left: int = await connection.fetchval("select count(*) from outbox")
+                return sum((await lost.end_offsets(TOPIC)).values()) == 80 and left <= WRITING.partitions
+
+            await until(sent_and_pruned)
+        before = await everything(lost)
+        await lost.close()
+        await add_to(kernel_database, "committed while nothing relays")
+
+        relay = make_relay(kernel_database, fresh)
+        stopped = running(relay)
+        await stopped.__aenter__()
+
+        async def refused() -> bool:
+            return any("Publish the topic anew" in reason for reason in relay.not_ready())
+
+        await until(refused)
+        await stopped.__aexit__(None, None, None)
+        assert sum((await fresh.end_offsets(TOPIC)).values()) == 0
+
+        sent = await republish(
+            kernel_database,
+            fresh,
+            service=WRITING.service,
+            topic=TOPIC,
+            partitions=WRITING.partitions,
+            decode=FOLD.codec.decode,
+            publish=publish,
+        )
+        assert sent == 80
+        assert as_written(await everything(fresh)) == as_written(before)
+
+        async with running(make_relay(kernel_database, fresh)):
+
+            async def relayed_on() -> bool:
+                return sum((await fresh.end_offsets(TOPIC)).values()) == 81
+
+            await until(relayed_on)
+        facts = 0
+        for read in (await everything(fresh)).values():
+            found, halt = Chain().read(read, {b"ledger.added.v1": "ledger.added.v1"})
+            assert halt is None
+            facts += len(found)
+        assert facts == 81
+        await fresh.close()
+    await connection.close()
