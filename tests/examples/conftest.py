@@ -1,13 +1,5 @@
 """One whole system for all tests that only talk to it."""
 
-from collections.abc import Iterator
+from tests.support.system import system
 
-import pytest
-
-from tests.support.system import System, running_system
-
-
-@pytest.fixture(scope="package")
-def system() -> Iterator[System]:
-    with running_system() as running:
-        yield running
+__all__ = ["system"]

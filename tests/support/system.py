@@ -13,6 +13,7 @@ from typing import Any
 
 import asyncpg
 import psutil
+import pytest
 
 from deploy.local.postgres import EmbeddedPostgres
 from deploy.local.processes import wait_until
@@ -114,15 +115,16 @@ def state_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
-@contextmanager
-def running_system() -> Iterator[System]:
+@pytest.fixture(scope="package")
+def system() -> Iterator[System]:
+    """One running system for all tests of a folder that only talk to it."""
     with state_folder() as state:
-        system = System(state)
+        running = System(state)
         try:
-            system.start()
-            yield system
+            running.start()
+            yield running
         finally:
-            system.close()
+            running.close()
 
 
 def run_tool(module: str, *arguments: str | os.PathLike[str], timeout_seconds: float = 120) -> tuple[int, str]:
