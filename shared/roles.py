@@ -27,6 +27,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.log import Log
 from shared.messaging.logs import open_log
 from shared.messaging.relay import Relay, raise_epoch
+from shared.messaging.republish import republish
 from shared.observability import logs
 from shared.observability.traces import tracing
 from shared.service import Definition, Kernel, close_pool, open_kernel
@@ -86,11 +87,14 @@ def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
         "raise-epoch",
         help="after a restore of this service's database: let its new facts count as new",
     )
+    roles.add_parser("republish", help="after the log lost this service's topic: fill it again from the facts")
     if definition.projection is not None:
         roles.add_parser("consume", help="fold what services publish")
         accept = roles.add_parser("accept-epoch", help="read on after the epoch of another service was raised")
         accept.add_argument("topic")
         accept.add_argument("epoch", type=int)
+        again = roles.add_parser("read-again", help="read a topic from its first record, after it was published anew")
+        again.add_argument("topic")
         roles.add_parser("parked", help="list the keys whose facts could not be applied")
         replay = roles.add_parser("replay", help="after a fix: apply the facts of a parked key")
         replay.add_argument("lane", type=int)
@@ -267,6 +271,30 @@ async def _accept_epoch(definition: Definition[Any], settings: Settings, options
     print(f"{options.topic}: epoch {options.epoch} accepted")
 
 
+async def _republish(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
+    log = await open_log(settings, client_id=f"qunli-{definition.name}")
+    try:
+        sent = await republish(
+            settings.database_url.get_secret_value(),
+            log,
+            service=definition.name,
+            topic=definition.topic,
+            partitions=settings.partitions,
+            decode=definition.decode,
+            publish=definition.publish,
+        )
+    finally:
+        await log.close()
+    print(f"{definition.topic}: {sent} records published anew. Now let its readers `read-again {definition.topic}`.")
+
+
+async def _read_again(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
+    assert definition.projection is not None
+    async with _pool(definition, settings) as pool:
+        await recovery.read_again(pool, definition.projection(settings).consumer, options.topic)
+    print(f"{options.topic}: read again from its first record")
+
+
 async def _parked(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
     async with _pool(definition, settings) as pool:
         keys = await deadletters.parked_keys(pool)
@@ -310,7 +338,9 @@ _SERVED: dict[str, Callable[[Definition[Any], Settings], FastAPI]] = {
 _OPERATED: dict[str, Operation] = {
     "migrate": _migrate,
     "raise-epoch": _raise_epoch,
+    "republish": _republish,
     "accept-epoch": _accept_epoch,
+    "read-again": _read_again,
     "parked": _parked,
     "replay": _replay,
 }

@@ -1,6 +1,7 @@
 """How a service is put together: what it declares of itself, and what it gets to work with."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import migrate
+from shared.codec import Codec
 from shared.commands.gateway import Gateway
 from shared.commands.recorded import Recorded
 from shared.commands.writing import Project, Publish, Writing
@@ -79,6 +81,7 @@ class Definition(Generic[S]):
         open: makes the object that holds its use cases.
         routers: makes its HTTP routes.
         publish, project: see `shared.commands.writing.Writing`.
+        codecs: read the facts it stores, to publish a lost topic anew.
         projection: makes what it folds of the log, given its settings; None if it listens to nothing.
         upkeep: further long-running tasks of the role `consume`, by name, given the pool.
     """
@@ -91,12 +94,20 @@ class Definition(Generic[S]):
     routers: Callable[[], Sequence[Any]]
     publish: Publish = publishes_nothing
     project: Project = projects_nothing
+    codecs: Sequence[Codec[Any]] = ()
     projection: Callable[[Settings], Projection] | None = None
     upkeep: Mapping[str, Callable[[Pool], Run]] = field(default_factory=dict)
 
     @property
     def topic(self) -> str:
         return topic_of(self.name)
+
+    def decode(self, type_name: str, data: str) -> Any:
+        """Read a stored fact; raise KeyError for an unknown type."""
+        for codec in self.codecs:
+            with contextlib.suppress(KeyError):
+                return codec.decode(type_name, data)
+        raise KeyError(type_name)
 
     @property
     def migrations(self) -> tuple[Path, Path]:

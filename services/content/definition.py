@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from services.content import post
 from services.content.projections import project
 from services.content.publishing import publish
 from services.content.replica import Replica
@@ -35,5 +36,6 @@ CONTENT = Definition(
     routers=_routers,
     publish=publish,
     project=project,
+    codecs=(post.FOLD.codec,),
     projection=_projection,
 )

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from services.membership import community, member, places
 from services.membership.projections import project
 from services.membership.publishing import publish
 from services.membership.service import Membership
@@ -29,4 +30,5 @@ MEMBERSHIP = Definition(
     routers=_routers,
     publish=publish,
     project=project,
+    codecs=(community.FOLD.codec, member.FOLD.codec, places.FOLD.codec),
 )

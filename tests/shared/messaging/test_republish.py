@@ -1,8 +1,17 @@
 """A topic that the log has lost is filled again as it was."""
 
+from types import ModuleType
+from typing import Any
+
 import asyncpg
+import msgspec
 import pytest
 
+from services.content import events as content_events
+from services.content.definition import CONTENT
+from services.membership import events as membership_events
+from services.membership.definition import MEMBERSHIP
+from shared.codec import Fact
 from shared.commands.gateway import Gateway
 from shared.database import open_writer
 from shared.messaging import relay as relay_module
@@ -11,6 +20,7 @@ from shared.messaging.local import LocalLog
 from shared.messaging.log import Log, Record, TopicPartition
 from shared.messaging.relay import Relay
 from shared.messaging.republish import republish
+from shared.service import Definition
 from tests.support.databases import Databases
 from tests.support.ledger import FOLD, READ_MODEL, WRITING, account, add, publish
 from tests.support.relaying import running, until
@@ -105,3 +115,18 @@ async def test_a_lost_topic_comes_back_with_its_ids_positions_and_chain(
         assert facts == 81
         await fresh.close()
     await connection.close()
+
+
+@pytest.mark.parametrize(("definition", "events"), [(MEMBERSHIP, membership_events), (CONTENT, content_events)])
+def test_a_service_can_read_every_kind_of_fact_it_stores(definition: Definition[Any], events: ModuleType) -> None:
+    tags = [
+        kind.__struct_config__.tag
+        for kind in vars(events).values()
+        if isinstance(kind, type) and issubclass(kind, Fact) and kind is not Fact
+    ]
+    assert len(tags) >= 3
+    for tag in tags:
+        with pytest.raises(msgspec.ValidationError):
+            definition.decode(str(tag), "{}")
+    with pytest.raises(KeyError):
+        definition.decode("unheard-of.v1", "{}")
