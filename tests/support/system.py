@@ -115,16 +115,22 @@ def state_folder() -> Iterator[Path]:
         shutil.rmtree(folder)
 
 
+@contextmanager
+def running_system() -> Iterator[System]:
+    with state_folder() as state:
+        system = System(state)
+        try:
+            system.start()
+            yield system
+        finally:
+            system.close()
+
+
 @pytest.fixture(scope="package")
 def system() -> Iterator[System]:
     """One running system for all tests of a folder that only talk to it."""
-    with state_folder() as state:
-        running = System(state)
-        try:
-            running.start()
-            yield running
-        finally:
-            running.close()
+    with running_system() as running:
+        yield running
 
 
 def run_tool(module: str, *arguments: str | os.PathLike[str], timeout_seconds: float = 120) -> tuple[int, str]:
