@@ -8,7 +8,7 @@ import pytest
 
 from shared.settings import Settings
 from tests.support import pages
-from tests.support.system import ROOT
+from tests.support.system import ROOT, run_tool
 
 PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *sorted((ROOT / "docs").rglob("*.md"))]
 WITHOUT_CODE = re.compile(r"^```.*?^```$", re.MULTILINE | re.DOTALL)
@@ -56,6 +56,16 @@ def test_settings_and_metrics_are_as_in_the_code() -> None:
     assert [name for name, field in Settings.model_fields.items() if not field.description] == []
     text = pages.OPERATIONS.read_text()
     assert text == pages.with_tables(text), "run: python -m tests.support.pages"
+
+
+def test_every_role_is_explained() -> None:
+    _, usage = run_tool("services.content", "--help")
+    roles = usage.split("{")[1].split("}")[0].split(",")
+    assert {"api", "relay", "consume", "migrate"} <= set(roles)
+    text = pages.OPERATIONS.read_text()
+    assert [
+        role for role in roles if not re.search(rf"^\| `{role}\b.*` ", text, re.MULTILINE) and f", `{role} " not in text
+    ] == []
 
 
 class Heard(NamedTuple):

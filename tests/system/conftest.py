@@ -5,14 +5,10 @@ from collections.abc import Iterator
 import httpx
 import pytest
 
-from tests.support.system import System, running_system
+from tests.support.system import System, system
 from tests.system.callers import Callers
 
-
-@pytest.fixture(scope="package")
-def system() -> Iterator[System]:
-    with running_system() as running:
-        yield running
+__all__ = ["callers", "system"]
 
 
 @pytest.fixture(scope="package")
