@@ -8,7 +8,7 @@ import pytest
 
 from tests.scoring.feeder import Feeder
 from tests.scoring.story import NOON, Story
-from tests.support.serving import Client, Served
+from tests.support.serving import Client, Served, check_documents
 
 DAY = "2026-03-01"
 
@@ -270,3 +270,7 @@ async def test_a_read_waits_for_what_a_consistency_token_names(scoring: Served, 
     assert (await ana.get("/v1/people/me/points", consistency_token="elsewhere.0-9-9-9")).status_code == 400
     waiting = await ana.get("/v1/people/me/points", consistency_token="content.0.1-99999999-1")
     assert reason(waiting) == (503, "not-caught-up")
+
+
+async def test_the_documents_are_true(scoring: Served) -> None:
+    await check_documents(scoring, ())
