@@ -99,6 +99,17 @@ def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Embedded
         yield broker
 
 
+@pytest.fixture
+def private_kafka(
+    server_folder: Path, unique: Callable[[str], str], pytestconfig: pytest.Config
+) -> Iterator[EmbeddedKafka]:
+    """A broker of the test's own, for topics whose names are fixed."""
+    with EmbeddedKafka(server_folder / unique("kafka"), heap="384m") as broker:
+        pytestconfig.stash[VERSIONS]["kafka"] = broker.version
+        yield broker
+    shutil.rmtree(broker.folder)
+
+
 @pytest.fixture(
     params=[pytest.param("local", marks=pytest.mark.postgres), pytest.param("kafka", marks=pytest.mark.kafka)]
 )

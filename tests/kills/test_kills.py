@@ -79,7 +79,7 @@ async def check_all(place: World, load: Load) -> None:
 async def test_a_kill_at_every_point_loses_nothing_and_repeats_nothing(
     kind: str, postgres: EmbeddedPostgres, request: pytest.FixtureRequest, tmp_path: Path
 ) -> None:
-    kafka: EmbeddedKafka | None = request.getfixturevalue("kafka") if kind == "kafka" else None
+    kafka: EmbeddedKafka | None = request.getfixturevalue("private_kafka") if kind == "kafka" else None
     servers = kafka.bootstrap_servers if kafka else "127.0.0.1:1"
     async with world(postgres, tmp_path, f"kills_{kind}", log=kind, kafka=servers) as place:
         load = await under_load(place, seed=7)
@@ -120,9 +120,9 @@ async def test_a_kill_while_a_key_is_parked_or_replayed_changes_nothing(
 @pytest.mark.kafka
 @pytest.mark.timeout(120)
 async def test_a_kill_while_partitions_are_taken_away_changes_nothing(
-    postgres: EmbeddedPostgres, kafka: EmbeddedKafka, tmp_path: Path
+    postgres: EmbeddedPostgres, private_kafka: EmbeddedKafka, tmp_path: Path
 ) -> None:
-    async with world(postgres, tmp_path, "kills_revoke", log="kafka", kafka=kafka.bootstrap_servers) as place:
+    async with world(postgres, tmp_path, "kills_revoke", log="kafka", kafka=private_kafka.bootstrap_servers) as place:
         api, relay, consumer = (place.roles[name] for name in ("content api", "content relay", "scoring consume"))
         second = Role("scoring", "consume", place.environment["scoring"], place.hits, place.output)
         # The listener is also called before the first assignment: the second call is the one that takes partitions away.
