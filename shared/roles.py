@@ -21,7 +21,7 @@ from shared.database import Pool, open_writer
 from shared.http.app import create_app
 from shared.http.jwks import Keys
 from shared.http.mounting import mounted
-from shared.lifecycle import Run, running
+from shared.lifecycle import Run, running, spare_collector
 from shared.messaging import deadletters, recovery
 from shared.messaging.consumer import Consumer
 from shared.messaging.log import Log
@@ -66,6 +66,7 @@ def main(definition: Definition[Any], arguments: list[str] | None = None) -> int
 
 def serve(app: ASGIApp, settings: Settings) -> None:
     """Serve `app` until SIGTERM or SIGINT."""
+    spare_collector()
     uvicorn.run(
         app,
         host=settings.host,

@@ -27,7 +27,7 @@ from services.membership.definition import MEMBERSHIP
 from services.scoring.definition import SCORING
 from shared.http.issuer import DevelopmentIssuer
 from shared.http.mounting import mounted
-from shared.lifecycle import running
+from shared.lifecycle import running, spare_collector
 from shared.messaging.log import Log, LogUnavailable
 from shared.messaging.logs import open_log
 from shared.observability import logs
@@ -84,6 +84,7 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
     )
+    spare_collector()
     try:
         server.run(sockets=[listening])
     finally:
