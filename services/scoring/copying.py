@@ -71,8 +71,8 @@ def bigint(value: int | None) -> bytes:
     return _NULL if value is None else _BIGINT.pack(8, value)
 
 
-def uuid(value: str | None) -> bytes:
-    return _NULL if value is None else b"\0\0\0\x10" + uuid_bytes(value)
+def uuid(value: bytes | None) -> bytes:
+    return _NULL if value is None else b"\0\0\0\x10" + value
 
 
 def text(value: str) -> bytes:

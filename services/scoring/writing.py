@@ -13,6 +13,7 @@ from shared.messaging.facts import Poison
 
 _JOURNAL = "lane seq event_id kind community_no occurred_at recorded_at local_day person_no act_id act_day ruleset"
 _JOURNAL_ROW = copying.row("h q 16s h i q q i")
+_ACT_ROW = copying.row("h q 16s h i q q i i 16s i i")
 _ENTRY = "person_no seq community_no act points_wanted points_given weight_wanted weight_given reason"
 _ENTRY_ROW = copying.row("i q i h q q i i")
 _COUNT = "person_no community_no day act ruleset n score"
@@ -96,19 +97,25 @@ async def _number_persons(connection: Any, folds: Sequence[LaneFold]) -> None:
 
 
 def _journal_row(lane: int, row: JournalRow) -> bytes:
-    message = row.message
+    message, person, act_day = row.message, row.person, row.act_day
     try:
-        event_id, act_id = copying.uuid_bytes(row.fact.event_id), copying.uuid(row.act_id)
+        event_id, act_id = (
+            copying.uuid_bytes(row.fact.event_id),
+            None if row.act_id is None else copying.uuid_bytes(row.act_id),
+        )
     except ValueError as error:
         raise Poison(row.fact, str(error)) from error
-    head = _JOURNAL_ROW.pack(
+    fields = (
         12, 2, lane, 8, row.seq, 16, event_id, 2, row.kind, 4, row.community.number,
         8, copying.micros(message.occurred_at), 8, copying.micros(message.recorded_at),
         4, copying.days(message.local_day),
     )  # fmt: skip
-    person_no = copying.integer(None if row.person is None else row.person.number)
-    act_day = copying.integer(None if row.act_day is None else copying.days(row.act_day))
-    return head + person_no + act_id + act_day + copying.integer(row.ruleset)
+    if act_id and person is not None and act_day is not None and row.ruleset is not None:
+        # Nearly every row; packed at once, in half the time.
+        return _ACT_ROW.pack(*fields, 4, person.number, 16, act_id, 4, copying.days(act_day), 4, row.ruleset)
+    person_no = copying.integer(None if person is None else person.number)
+    packed_day = copying.integer(None if act_day is None else copying.days(act_day))
+    return _JOURNAL_ROW.pack(*fields) + person_no + copying.uuid(act_id) + packed_day + copying.integer(row.ruleset)
 
 
 async def _write_entries(connection: Any, folds: Sequence[LaneFold]) -> None:
