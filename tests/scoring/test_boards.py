@@ -15,7 +15,7 @@ from services.scoring import boardreads, boards
 from services.scoring.boards import FULL, LOWEST, OVERSIZED, Bucket, coalesce, cut, split_oversized
 from shared.database import open_reader
 from tests.scoring.feeder import Feeder
-from tests.scoring.story import LANES, Story
+from tests.scoring.story import Story
 
 GROUPS = st.dictionaries(st.integers(-50, 50), st.sampled_from([1, 1, 1, 400, 999, 1000, 1001, 5000]), max_size=40)
 
@@ -174,20 +174,20 @@ async def test_buckets_stay_exact_while_lanes_move_people_and_buckets_are_split(
 ) -> None:
     monkeypatch.setattr(boards, "FULL", 8)
     monkeypatch.setattr(boards, "OVERSIZED", 16)
-    story = Story()
+    story = Story(lanes=6)
     community = story.community()
     chance = random.Random(7)
     facts = [story.joined(f"p{number}", community) for number in range(150)]
     posts = [story.published(f"p{int(150 * chance.random() ** 2)}", community) for _ in range(1200)]
     facts += posts + [story.removed(post) for post in chance.sample(posts, 300)]
-    lanes = [[fact for fact in facts if fact.partition == lane] for lane in range(LANES)]
+    lanes = [[fact for fact in facts if fact.partition == lane] for lane in range(story.lanes)]
     done = asyncio.Event()
 
     async def fold(lane: Sequence[Any]) -> None:
         async with pool.acquire() as connection:
             feeder = Feeder(connection)
-            for start in range(0, len(lane), 10):
-                await feeder.apply(lane[start : start + 10])
+            for start in range(0, len(lane), 12):
+                await feeder.apply(lane[start : start + 12])
 
     async def split() -> int:
         changed = 0
