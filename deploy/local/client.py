@@ -104,6 +104,16 @@ class Caller:
     async def get(self, path: str) -> httpx.Response:
         return await self._send("GET", path)
 
+    async def items(self, path: str) -> list[dict[str, Any]]:
+        """All items of a list, page after page."""
+        found: list[dict[str, Any]] = []
+        following: str | None = path
+        while following is not None:
+            page = (await self.get(following)).json()
+            found += page["items"]
+            following = page["next"]
+        return found
+
     async def post(self, path: str, body: Any = None, *, key: str, after: str | None = None) -> httpx.Response:
         """Act once, however often it is tried.
 

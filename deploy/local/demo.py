@@ -125,8 +125,8 @@ class Play:
         """Reads wait for all that was done: every request carries the consistency tokens of the answers before."""
         reader = self.people[CAPPED]
         for metric in ("activity", "points"):
-            self.boards[metric] = await _pages(reader, board_path(self.community, metric))
-        entries = await _pages(reader, f"/scoring/v1/people/{CAPPED}/entries?community={self.community}")
+            self.boards[metric] = await reader.items(board_path(self.community, metric))
+        entries = await reader.items(f"/scoring/v1/people/{CAPPED}/entries?community={self.community}")
         self.entries = entries[::-1]
         self.balance = (await reader.get(f"/scoring/v1/people/{CAPPED}/points")).json()["balance"]
 
@@ -172,17 +172,6 @@ async def _play(url: str) -> Play:
             await play.run()
             bar.set_description("played")
         return play
-
-
-async def _pages(caller: Caller, path: str) -> list[dict[str, Any]]:
-    """All items of a list."""
-    items: list[dict[str, Any]] = []
-    following: str | None = path
-    while following is not None:
-        page = (await caller.get(following)).json()
-        items += page["items"]
-        following = page["next"]
-    return items
 
 
 def _key() -> str:

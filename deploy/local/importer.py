@@ -14,7 +14,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from tqdm import tqdm
 
@@ -37,6 +37,7 @@ IN_FLIGHT = 16
 _COMMUNITIES = "/membership/v1/communities"
 _CHANGED = "changed in the source since an earlier import; kept as it was"
 _REUSED = "idempotency-key-reused"
+_ABOUT_THE_POST = {403, 409, 422}
 
 T = TypeVar("T")
 
@@ -47,14 +48,14 @@ class Report:
 
     Attributes:
         community: its id.
-        reader: a member who may read its boards.
+        owner: who founded it, and so may launch it and read its boards.
         survey: what the dump holds.
         new, known: answers that were made by this run, and by an earlier one, by what they are about.
         refused: posts that were not taken, by reason.
     """
 
     community: str
-    reader: str
+    owner: str
     survey: Survey
     new: Counter[str] = field(default_factory=Counter)
     known: Counter[str] = field(default_factory=Counter)
@@ -99,19 +100,29 @@ async def _import(url: str, dump: Dump, found: Survey, name: str, zone: str) -> 
     async with open_http(url, connections=IN_FLIGHT) as http:
         await reach(http)
         importer = await log_in(http, "importer", scope="import")
-        founder = next(iter(found.authors.values()))
-        community = await _found(importer.acting_for(founder.person), founder, dump, name, zone)
-        report = Report(community, founder.person, found)
+        community = await _earlier(importer, dump, name) or await _found(importer, dump, found, name, zone)
+        report = Report(community["id"], community["owner"], found)
+        launch = importer.acting_for(report.owner).post
+        await launch(f"{_COMMUNITIES}/{report.community}/launch", key=f"stackexchange:{report.community}:launch")
         tokens = await _join(importer, report)
         await _publish(importer, dump, report, tokens)
-        member = await log_in(http, founder.person, seen=importer.seen)
+        member = await log_in(http, report.owner, seen=importer.seen)
         print("Waiting for the scores …", flush=True)
-        await member.get(board_path(community, "activity"))
+        await member.get(board_path(report.community, "activity"))
     return report
 
 
-async def _found(caller: Caller, founder: Author, dump: Dump, name: str, zone: str) -> str:
-    """Found and launch the community, once for all runs; its id."""
+async def _earlier(importer: Caller, dump: Dump, name: str) -> Mapping[str, Any] | None:
+    """The community that an earlier import of this site has founded, by whomever it held for the first author then."""
+    for community in await importer.items(_COMMUNITIES):
+        if community["name"] == name and dump.owns(community["owner"]):
+            return community
+    return None
+
+
+async def _found(importer: Caller, dump: Dump, found: Survey, name: str, zone: str) -> Mapping[str, Any]:
+    """Found the community, as the author who joined first."""
+    founder = next(iter(found.authors.values()))
     charter = {
         "name": name,
         "affinity": f"The questions and answers of {dump.site}.",
@@ -119,11 +130,9 @@ async def _found(caller: Caller, founder: Author, dump: Dump, name: str, zone: s
         "currency": "USD",
         "occurred_at": instant_text(founder.joined_at),
     }
-    source = hashlib.sha256("\n".join((dump.site, name, zone)).encode()).hexdigest()[:32]
-    founded = await caller.post(_COMMUNITIES, charter, key=f"stackexchange:{source}")
-    community = str(founded.json()["id"])
-    await caller.post(f"{_COMMUNITIES}/{community}/launch", key=f"stackexchange:{community}:launch")
-    return community
+    source = hashlib.sha256(f"{dump.site}\n{name}".encode()).hexdigest()[:32]
+    founded = await importer.acting_for(founder.person).post(_COMMUNITIES, charter, key=f"stackexchange:{source}")
+    return dict(founded.json())
 
 
 async def _join(importer: Caller, report: Report) -> dict[str, str]:
@@ -159,7 +168,7 @@ async def _publish(importer: Caller, dump: Dump, report: Report, tokens: dict[st
                 path, post.body, key=key, after=tokens.get(post.author, "")
             )
         except Refused as refused:
-            if refused.status != 422:
+            if refused.status not in _ABOUT_THE_POST:
                 raise
             report.refused[_CHANGED if refused.reason == _REUSED else f"refused: {refused.reason}"] += 1
             return
@@ -205,7 +214,7 @@ def describe(report: Report, url: str) -> str:
     lines += [f"  skipped  {count:>7}   {reason}" for reason, count in sorted((found.skipped + report.refused).items())]
     activity = f"{board_path(report.community, 'activity')}?day={found.last.date()}"  # today it may be next to nothing
     boards = [activity, board_path(report.community, "points")]
-    return "\n".join([*lines, "\nThe leaderboards, as one of the authors:", *commands(url, report.reader, boards)])
+    return "\n".join([*lines, "\nThe leaderboards, as one of the authors:", *commands(url, report.owner, boards)])
 
 
 if __name__ == "__main__":

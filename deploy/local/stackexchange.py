@@ -63,6 +63,14 @@ class Dump:
         users = folder / "Users.xml"
         return cls(posts, users if users.is_file() else None, _plain(name))
 
+    def person(self, user: str) -> str:
+        """The person id of a user of the site."""
+        return f"se-{self.site}-{user}"
+
+    def owns(self, person: str) -> bool:
+        """Whether that is the person id of a user of the site."""
+        return person.startswith(self.person("")) and person.removeprefix(self.person("")).isdecimal()
+
 
 def _plain(name: str) -> str:
     site = re.sub(r"[^a-z0-9.]+", "-", name.lower()).strip("-.")[:_LONGEST_SITE]
@@ -140,7 +148,7 @@ def survey(dump: Dump) -> Survey:
             if row.get("Id") in first_posts:
                 created[row["Id"]] = _instant(row, dump.users)
     authors = [
-        Author(_person(dump, owner), created.get(owner, written_at), owner in created)
+        Author(dump.person(owner), created.get(owner, written_at), owner in created)
         for owner, written_at in first_posts.items()
     ]
     authors.sort(key=lambda author: (author.joined_at, author.person))
@@ -159,7 +167,7 @@ def posts(dump: Dump) -> Iterator[Post]:
                 "topics": re.findall(r"[^<>|]+", row.get("Tags", "")),
                 "occurred_at": instant_text(_instant(row, dump.posts)),
             }
-            yield Post(row["Id"], _person(dump, row["OwnerUserId"]), body)
+            yield Post(row["Id"], dump.person(row["OwnerUserId"]), body)
 
 
 def rows(path: Path) -> Iterator[dict[str, str]]:
@@ -201,10 +209,6 @@ def _skip(row: Mapping[str, str]) -> Skip | None:
     if not row.get("OwnerUserId"):
         return Skip.NO_OWNER
     return Skip.SITE_ITSELF if row["OwnerUserId"] == _SITE_ITSELF else None
-
-
-def _person(dump: Dump, owner: str) -> str:
-    return f"se-{dump.site}-{owner}"
 
 
 def _instant(row: Mapping[str, str], path: Path) -> datetime:

@@ -93,13 +93,29 @@ async def test_a_small_dump_is_imported_once(system: System, http: httpx.Client,
     assert await system.row_counts() == before
 
 
+def test_who_has_left_writes_no_more(system: System, http: httpx.Client, tmp_path: Path) -> None:
+    dump = small_dump(tmp_path / "left")
+    _, community, _ = import_dump(system, dump, "Left")
+    token = http.post("/dev/tokens", json={"sub": "se-left-7", "org": "demo"}).json()["access_token"]
+    headers = {"Authorization": f"Bearer {token}", "Idempotency-Key": "bye"}
+    left = http.post(f"/membership/v1/communities/{community}/members/me/leave", headers=headers)
+    heard = {"Authorization": f"Bearer {token}", "Consistency-Token": left.headers["consistency-token"]}
+    assert http.get(f"/content/v1/communities/{community}/posts", headers=heard).status_code == 403
+    posts = dump / "Posts.xml"
+    posts.write_text(posts.read_text().replace('<row Id="1"', '<row Id="2"'))
+    said, _, _ = import_dump(system, dump, "Left")
+    assert "skipped        1   refused: not-a-member" in said
+
+
 async def test_a_dump_that_changed_meanwhile_keeps_what_was_imported(system: System, tmp_path: Path) -> None:
     dump = small_dump(tmp_path / "later")
-    import_dump(system, dump, "Later")
+    _, community, owner = import_dump(system, dump, "Later")
     before = await system.row_counts()
+    (dump / "Users.xml").unlink()  # now another author seems to have joined first
     posts = dump / "Posts.xml"
     posts.write_text(posts.read_text().replace("Answer 3", "Answer three").replace('Id="11"', 'Id="31"'))
-    said, _, _ = import_dump(system, dump, "Later")
+    said, *same = import_dump(system, dump, "Later")
+    assert same == [community, owner]
     assert "1   changed in the source since an earlier import; kept as it was" in said
     assert "new            1   posts of this run, and 0 authors" in said
     after = await system.row_counts()
