@@ -261,7 +261,13 @@ async def test_two_relays_alive_only_repeat(kernel_database: str, pool: Pool, lo
         await slow_log.reached.wait()
         # The slow one has read a round, and now loses its lock without noticing.
         await pool.fetch(
-            "select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and classid = hashtext('relay')"
+            """
+            select pg_terminate_backend(pid)
+              from pg_locks
+             where locktype = 'advisory'
+               and classid = hashtext('relay')
+               and database = (select oid from pg_database where datname = current_database())
+            """
         )
         async with running(make_relay(kernel_database, log, topic)):
             await insert(pool, topic, [0, 1], ["d", "e"])
