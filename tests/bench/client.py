@@ -9,77 +9,47 @@ import json
 import sys
 import time
 from collections import Counter
+from functools import partial
 from typing import Any
 
 import uvloop
 
+from tests.bench.wire import Wire, request
+
 _MARK = b"{number}"
-_LENGTH = b"content-length: "
 
 
-class Connection(asyncio.Protocol):
+class Connection(Wire):
     """One connection. `seconds` holds the duration of each request that was sent after the warm-up."""
 
-    def __init__(self, name: str, spec: dict[str, Any], warm_at: float, end_at: float, statuses: Counter[int]) -> None:
+    def __init__(self, name: str, sent: bytes, statuses: Counter[int]) -> None:
+        super().__init__()
         self.seconds: list[float] = []
-        self.done = asyncio.get_running_loop().create_future()
-        self._template = _request(spec)
-        self._name = name
-        self._number = 0
-        self._warm_at, self._end_at = warm_at, end_at
+        self._name = name.encode()
+        self._sent = sent
         self._statuses = statuses
-        self._sent_at = 0.0
-        self._received = b""
 
-    def connection_made(self, transport: Any) -> None:
-        self._transport = transport
-        self._send()
-
-    def data_received(self, data: bytes) -> None:
-        self._received = received = self._received + data if self._received else data
-        head = received.find(b"\r\n\r\n")
-        if head < 0:
-            return
-        at = received.find(_LENGTH, 0, head)
-        if at < 0:
-            raise ValueError(f"no content-length: {received[:head]!r}")
-        length = int(received[at + len(_LENGTH) : received.index(b"\r\n", at)])
-        if len(received) < head + 4 + length:
-            return
-        now = time.perf_counter()
-        self._statuses[int(received[9:12])] += 1
-        if self._sent_at >= self._warm_at and now <= self._end_at:
-            self.seconds.append(now - self._sent_at)
-        self._received = b""
-        if now < self._end_at:
-            self._send()
-        else:
-            self._transport.close()
-            self.done.set_result(None)
-
-    def connection_lost(self, error: Exception | None) -> None:
-        if not self.done.done():
-            self.done.set_exception(error or ConnectionError("the server closed a connection"))
-
-    def _send(self) -> None:
-        self._number += 1
-        self._sent_at = time.perf_counter()
-        self._transport.write(self._template.replace(_MARK, b"%s-%d" % (self._name.encode(), self._number)))
+    async def load(self, warm_at: float, end_at: float) -> None:
+        """Send one request after the other until `end_at`."""
+        sent_at, number = time.perf_counter(), 0
+        while sent_at < end_at:
+            number += 1
+            reply = await self.ask(self._sent.replace(_MARK, b"%s-%d" % (self._name, number)))
+            answered_at = time.perf_counter()
+            self._statuses[reply.status] += 1
+            if sent_at >= warm_at and answered_at <= end_at:
+                self.seconds.append(answered_at - sent_at)
+            sent_at = answered_at
 
 
 def _request(spec: dict[str, Any]) -> bytes:
-    body = spec["body"].encode()
-    lines = [
-        f"POST {spec['path']} HTTP/1.1",
-        "Host: 127.0.0.1",
-        f"Authorization: Bearer {spec['token']}",
-        "Content-Type: application/json",
-        "Accept: application/json",
-        "Idempotency-Key: key-{number}",
-        *(["Acting-Person: person-{number}"] if spec.get("acting") else []),
-        f"Content-Length: {len(body)}",
-    ]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+    headers = {
+        "Authorization": f"Bearer {spec['token']}",
+        "Accept": "application/json",
+        "Idempotency-Key": "key-{number}",
+        **({"Acting-Person": "person-{number}"} if spec.get("acting") else {}),
+    }
+    return request("POST", spec["path"], headers, spec["body"].encode())
 
 
 async def main() -> None:
@@ -90,13 +60,13 @@ async def main() -> None:
     statuses: Counter[int] = Counter()
     run = f"{time.time_ns():x}"
     connections = [
-        Connection(f"{run}-{number}", one, warm_at, end_at, statuses) for number, one in enumerate(spec["connections"])
+        Connection(f"{run}-{number}", _request(one), statuses) for number, one in enumerate(spec["connections"])
     ]
     loop = asyncio.get_running_loop()
     for connection in connections:
-        await loop.create_connection(lambda made=connection: made, "127.0.0.1", spec["port"])
+        await loop.create_connection(partial(_same, connection), "127.0.0.1", spec["port"])
     async with asyncio.timeout(spec["warm_seconds"] + spec["seconds"] + 30):
-        await asyncio.gather(*(connection.done for connection in connections))
+        await asyncio.gather(*(connection.load(warm_at, end_at) for connection in connections))
     seconds = sorted(each for connection in connections for each in connection.seconds)
     result = {
         "a_second": len(seconds) / spec["seconds"],
@@ -105,6 +75,10 @@ async def main() -> None:
         "statuses": statuses,
     }
     json.dump(result, sys.stdout)
+
+
+def _same(connection: Connection) -> Connection:
+    return connection
 
 
 if __name__ == "__main__":

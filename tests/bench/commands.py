@@ -3,6 +3,7 @@
 import json
 import statistics
 from typing import Any
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import asyncpg
@@ -65,11 +66,12 @@ def compared(ours: list[dict[str, Any]], theirs: list[dict[str, Any]], what: str
 async def load(url: str, connections: list[dict[str, Any]], options: Options) -> dict[str, Any]:
     """One repeat; every answer must be 201."""
     seconds = max(0.5, SECONDS * options.scale)
+    address = urlsplit(url)
     spec = {
-        "port": int(url.rsplit(":", 1)[1]),
+        "port": address.port,
         "seconds": seconds,
         "warm_seconds": WARM_SECONDS,
-        "connections": connections,
+        "connections": [{**one, "path": address.path + one["path"]} for one in connections],
     }
     seen = await run_client(spec)
     assert seen["statuses"].keys() == {"201"}, seen["statuses"]

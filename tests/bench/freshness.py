@@ -1,11 +1,12 @@
 """How long after its commit a post shows on the leaderboard, through relay, Kafka and projection, each its own process."""
 
 import asyncio
+import json
 import time
-from collections import defaultdict
 from collections.abc import Sequence
+from urllib.parse import urlsplit
 
-import httpx
+import msgspec
 from uuid_utils import uuid7
 
 from services.content.definition import CONTENT
@@ -17,6 +18,7 @@ from tests.bench.commands import ORGANIZATION, POST, add_members
 from tests.bench.processes import Authority, Services
 from tests.bench.rows import Options, Outcome, Row, say
 from tests.bench.topics import PARTITIONS, Crowd, fill, joins
+from tests.bench.wire import Reply, Wire, request
 
 COMMANDS_A_SECOND = 150
 SECONDS = 30.0
@@ -27,6 +29,8 @@ POSTS_THAT_COUNT = 5
 """A day: each of them moves the points of its author."""
 POINTS = 10
 POLL_SECONDS = 0.005
+WRITERS = 32
+BODY = json.dumps(POST).encode()
 P50_MS, P99_MS = 50, 500
 
 
@@ -105,71 +109,104 @@ async def _run(
         person: authority.token(person, organization=ORGANIZATION) for board in boards for person in board.persons
     }
     reading = authority.token("reader", organization=ORGANIZATION, scope="scores:read")
-    limits = httpx.Limits(max_connections=64, max_keepalive_connections=64)
+    warm = int(WARM_SECONDS * COMMANDS_A_SECOND)
+    writer = _Api(content, await _wires(content, WRITERS))
+    reader = _Api(scoring, await _wires(scoring, 1))
+    await _wait_for_members(reader, reading, boards)
     ages: list[float] = []
     posted = asyncio.Event()
-    async with (
-        httpx.AsyncClient(base_url=content, limits=limits, timeout=10) as writer,
-        httpx.AsyncClient(base_url=scoring, headers={"Authorization": f"Bearer {reading}"}, timeout=10) as reader,
-    ):
-        await _wait_for_members(reader, boards)
-        watching = asyncio.create_task(_watch(reader, boards, posted, ages))
-        commands: list[asyncio.Task[None]] = []
-        late = 0.0
-        started_at = time.perf_counter()
-        for number in range(count):
-            due_at = started_at + number / COMMANDS_A_SECOND
-            await asyncio.sleep(max(0.0, due_at - time.perf_counter()))
-            if number > WARM_SECONDS * COMMANDS_A_SECOND:
-                late = max(late, time.perf_counter() - due_at)
-            place, of_board = divmod(number, MEMBERS * POSTS_THAT_COUNT)
-            turn, member = divmod(of_board, MEMBERS)
-            commands.append(asyncio.create_task(_post(writer, boards[place], member, turn + 1, tokens)))
-        await asyncio.gather(*commands)
-        posted.set()
-        async with asyncio.timeout(30):
-            await watching
+    watching = asyncio.create_task(_watch(reader, reading, boards, posted, ages))
+    commands: list[asyncio.Task[None]] = []
+    late = 0.0
+    started_at = time.perf_counter()
+    for number in range(count):
+        due_at = started_at + number / COMMANDS_A_SECOND
+        await asyncio.sleep(max(0.0, due_at - time.perf_counter()))
+        if number >= warm:
+            late = max(late, time.perf_counter() - due_at)
+        place, of_board = divmod(number, MEMBERS * POSTS_THAT_COUNT)
+        turn, member = divmod(of_board, MEMBERS)
+        board = boards[place]
+        commands.append(asyncio.create_task(_post(writer, tokens[board.persons[member]], board, member, turn + 1)))
+    await asyncio.gather(*commands)
+    posted.set()
+    async with asyncio.timeout(30):
+        await watching
+    writer.close()
+    reader.close()
     assert len(ages) == count
-    return late, ages[int(WARM_SECONDS * COMMANDS_A_SECOND) :]
+    return late, ages[warm:]
 
 
-async def _post(writer: httpx.AsyncClient, board: _Board, member: int, turn: int, tokens: dict[str, str]) -> None:
-    person = board.persons[member]
-    headers = {"Authorization": f"Bearer {tokens[person]}", "Idempotency-Key": str(uuid7())}
-    answer = await writer.post(f"/v1/communities/{board.community}/posts", json=POST, headers=headers)
-    assert answer.status_code == 201, answer.text
-    board.waiting[person, turn] = time.perf_counter()
+class _Api:
+    """A service, through some connections."""
+
+    def __init__(self, url: str, wires: Sequence[Wire]) -> None:
+        self._prefix = urlsplit(url).path
+        self._wires = wires
+        self._free: asyncio.Queue[Wire] = asyncio.Queue()
+        for wire in wires:
+            self._free.put_nowait(wire)
+
+    async def ask(self, method: str, path: str, token: str, body: bytes = b"") -> Reply:
+        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": str(uuid7())} if body else {})
+        wire = await self._free.get()
+        reply = await wire.ask(request(method, self._prefix + path, headers, body))
+        self._free.put_nowait(wire)
+        return reply
+
+    def close(self) -> None:
+        for wire in self._wires:
+            wire.close()
 
 
-async def _watch(reader: httpx.AsyncClient, boards: Sequence[_Board], posted: asyncio.Event, ages: list[float]) -> None:
+async def _wires(url: str, number: int) -> list[Wire]:
+    port = urlsplit(url).port
+    assert port is not None
+    return [await Wire.connect(port) for _ in range(number)]
+
+
+async def _post(writer: _Api, token: str, board: _Board, member: int, turn: int) -> None:
+    reply = await writer.ask("POST", f"/v1/communities/{board.community}/posts", token, BODY)
+    assert reply.status == 201, reply
+    board.waiting[board.persons[member], turn] = time.perf_counter()
+
+
+async def _watch(reader: _Api, token: str, boards: Sequence[_Board], posted: asyncio.Event, ages: list[float]) -> None:
     """Read the leaderboard over and over, one read at a time, where something is waited for."""
     while True:
         waited_for = [board for board in boards if board.waiting]
         if not waited_for and posted.is_set():
             return
         for board in waited_for:
-            points = await _points(reader, board)
+            path = f"/v1/communities/{board.community}/leaderboards/points?limit={MEMBERS}"
+            reply = await reader.ask("GET", path, token)
             now = time.perf_counter()
+            assert reply.status == 200, reply
+            points = {item.person: item.value for item in _read_page(reply.body).items}
             seen = [key for key in board.waiting if points.get(key[0], 0) >= POINTS * key[1]]
             ages += [now - board.waiting.pop(key) for key in seen]
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _points(reader: httpx.AsyncClient, board: _Board) -> dict[str, int]:
-    answer = await reader.get(f"/v1/communities/{board.community}/leaderboards/points", params={"limit": MEMBERS})
-    assert answer.status_code == 200, answer.text
-    shown: dict[str, int] = defaultdict(int)
-    for item in answer.json()["items"]:
-        shown[item["person"]] = item["value"]
-    return shown
-
-
-async def _wait_for_members(reader: httpx.AsyncClient, boards: Sequence[_Board]) -> None:
+async def _wait_for_members(reader: _Api, token: str, boards: Sequence[_Board]) -> None:
     """Until scoring has folded all joins."""
     async with asyncio.timeout(60):
         for board in boards:
-            for person in board.persons[-12:]:
+            for person in board.persons:
                 path = f"/v1/communities/{board.community}/leaderboards/points/members/{person}"
-                while (answer := await reader.get(path)).status_code != 200:
-                    assert answer.status_code in (403, 404), answer.text
+                while (reply := await reader.ask("GET", path, token)).status != 200:
+                    assert reply.status == 404, reply
                     await asyncio.sleep(0.1)
+
+
+class _Item(msgspec.Struct):
+    person: str
+    value: int
+
+
+class _Page(msgspec.Struct):
+    items: list[_Item]
+
+
+_read_page = msgspec.json.Decoder(_Page).decode

@@ -76,10 +76,8 @@ class Authority:
 
 
 @contextmanager
-def role(
-    arguments: list[str], environment: Mapping[str, str], folder: Path, *, ready: str = "/readyz"
-) -> Iterator[str]:
-    """Run `python -m <arguments>`; the URL it serves, once it is ready."""
+def role(arguments: list[str], environment: Mapping[str, str], folder: Path, *, prefix: str = "") -> Iterator[str]:
+    """Run `python -m <arguments>`; the URL it serves, with `prefix`, once it is ready."""
     port = free_port()
     log = folder / f"{'-'.join(arguments)}.log"
     process = spawn(
@@ -90,8 +88,8 @@ def role(
         folder=ROOT,
     )
     try:
-        url = f"http://127.0.0.1:{port}"
-        _wait_until_ready(process, f"{url}{ready}", log)
+        url = f"http://127.0.0.1:{port}{prefix}"
+        _wait_until_ready(process, f"{url}/readyz", log)
         yield url
     finally:
         stop(process, (signal.SIGTERM, 10), (signal.SIGKILL, 5))
@@ -122,7 +120,8 @@ class Services:
 
     def start(self, service: str, role_name: str, dsn: str) -> str:
         environment = {**self._environment, "QUNLI_DATABASE_URL": dsn}
-        return self._stack.enter_context(role([f"services.{service}", role_name], environment, self._folder))
+        command = [f"services.{service}", role_name]
+        return self._stack.enter_context(role(command, environment, self._folder, prefix=f"/{service}"))
 
     def start_other(self, module: str) -> str:
         return self._stack.enter_context(role([module], self._environment, self._folder))

@@ -2,8 +2,9 @@
 
 import sys
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
+from typing import Any
 
 _STARTED = time.monotonic()
 
@@ -52,7 +53,7 @@ class Row:
     name: str
     what: str
     reach: str
-    measure: Callable[[Options], Awaitable[Outcome]]
+    measure: Callable[[Options], Coroutine[Any, Any, Outcome]]
 
 
 def say(text: str) -> None:

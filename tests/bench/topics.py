@@ -13,9 +13,8 @@ from uuid_utils import uuid7
 from services.content.messages import PostPublished
 from services.membership.messages import MemberJoined
 from shared.commands.recorded import Message, Recorded
-from shared.messaging.cloudevents import envelope
+from shared.messaging.cloudevents import envelope, record_headers
 from shared.messaging.log import Log, Outgoing, TopicPartition
-from shared.messaging.relay import HEADERS
 from shared.partitioning import partition_of
 from shared.position import START, Position
 
@@ -53,13 +52,14 @@ class Relayed:
         partition = partition_of(message.key, PARTITIONS)
         position = Position(1, 1000 + self._sequence // FACTS_A_TRANSACTION, self._sequence)
         fact = Recorded(message.subject, 1, str(uuid7()), None, at, at)
-        headers = envelope(self._service, fact, message, None)
-        ordered = [(name, headers[name].encode()) for name in HEADERS if name in headers]
-        ordered.append(("ce_position", str(position).encode()))
-        ordered.append(("ce_previous", str(self._last.get(partition, START)).encode()))
+        headers = record_headers(
+            envelope(self._service, fact, message, None),
+            position=str(position),
+            previous=str(self._last.get(partition, START)),
+        )
         self._last[partition] = position
         where = TopicPartition(f"{self._service}.events", partition)
-        return where, Outgoing(message.key.encode(), ordered, msgspec.json.encode(message.data))
+        return where, Outgoing(message.key.encode(), headers, msgspec.json.encode(message.data))
 
 
 def joins(crowd: Crowd) -> Iterator[tuple[TopicPartition, Outgoing]]:
