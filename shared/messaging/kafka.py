@@ -5,7 +5,7 @@ import contextlib
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from typing import Any, Self, TypeVar
 
-from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaProducer
 from aiokafka import TopicPartition as KafkaPartition
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import TopicAlreadyExistsError, for_code
@@ -17,6 +17,7 @@ from shared.messaging.kafka_client import (
     unavailable,
 )
 from shared.messaging.kafka_groups import KafkaSubscription
+from shared.messaging.kafka_reader import KafkaReader
 from shared.messaging.log import (
     LogUnavailable,
     Outgoing,
@@ -36,8 +37,9 @@ class KafkaLog:
 
     def __init__(self, settings: KafkaSettings) -> None:
         self._settings = settings
-        self._reader: AIOKafkaConsumer | None = None
-        self._reader_lock = asyncio.Lock()
+        # Two, since a read changes what topics its client knows, and its requests wait for those before them.
+        self._asker = KafkaReader(settings)
+        self._reader = KafkaReader(settings)
         self._partitions: dict[str, int] = {}
 
     @classmethod
@@ -66,9 +68,8 @@ class KafkaLog:
         )
 
     async def close(self) -> None:
-        reader, self._reader = self._reader, None
-        if reader:
-            await stop_within(reader)
+        await self._asker.close()
+        await self._reader.close()
 
     async def create_topics(self, topics: Sequence[str], *, partitions: int, compacted: bool = False) -> None:
         kept = {"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1", "retention.bytes": "-1"}
@@ -112,36 +113,17 @@ class KafkaLog:
         return KafkaSubscription(self._settings, topics, group=group, start_at=start_at)
 
     async def last_records(self, topic: str) -> Mapping[int, Record]:
-        last = {}
-        for number, end in (await self.end_offsets(topic)).items():
-            if end:
-                [last[number]] = await self.read(TopicPartition(topic, number), offset=end - 1, max_records=1)
-        return last
+        ends = await self.end_offsets(topic)
+        return await self._reader.read_last({KafkaPartition(topic, number): end for number, end in ends.items() if end})
 
     async def end_offsets(self, topic: str) -> Mapping[int, int]:
         partitions = [KafkaPartition(topic, number) for number in range(await self._partitions_of(topic))]
-
-        async def ask(reader: AIOKafkaConsumer) -> dict[int, int]:
-            return {where.partition: end for where, end in (await reader.end_offsets(partitions)).items()}
-
-        return await self._with_reader(ask)
+        return {where.partition: end for where, end in (await self._asker.end_offsets(partitions)).items()}
 
     async def read(self, partition: TopicPartition, *, offset: int, max_records: int) -> Sequence[Record]:
         where = KafkaPartition(*partition)
-
-        async def read(reader: AIOKafkaConsumer) -> Sequence[Record]:
-            end = (await reader.end_offsets([where]))[where]
-            if offset >= end:
-                return []
-            if reader.assignment() != {where}:
-                reader.assign([where])
-            reader.seek(where, offset)
-            records: list[Record] = []
-            while not records and await reader.position(where) < end:
-                records = (await reader.getmany(where, timeout_ms=200, max_records=max_records)).get(where, [])
-            return records
-
-        return await self._with_reader(read)
+        end = (await self._asker.end_offsets([where]))[where]
+        return await self._reader.read(where, offset, end, max_records) if offset < end else []
 
     async def _partitions_of(self, topic: str) -> int:
         if topic not in self._partitions:
@@ -168,29 +150,6 @@ class KafkaLog:
                     return await work(admin)
         finally:
             await admin.close()
-
-    async def _with_reader(self, work: Callable[[AIOKafkaConsumer], Awaitable[Result]]) -> Result:
-        async with self._reader_lock:
-            if self._reader is None:
-                self._reader = AIOKafkaConsumer(
-                    **self._settings.connection,
-                    enable_auto_commit=False,
-                    auto_offset_reset="none",
-                    request_timeout_ms=int(REQUEST_SECONDS * 1000),
-                )
-                fresh = True
-            else:
-                fresh = False
-            try:
-                with unavailable():
-                    async with asyncio.timeout(REQUEST_SECONDS):
-                        if fresh:
-                            await self._reader.start()
-                        return await work(self._reader)
-            except BaseException:
-                reader, self._reader = self._reader, None
-                await stop_within(reader)
-                raise
 
 
 class KafkaPublisher:
