@@ -5,7 +5,7 @@ from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
 
-from sqlalchemy import DateTime, MetaData, func
+from sqlalchemy import BigInteger, DateTime, MetaData, SmallInteger, func
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -22,7 +22,7 @@ class CommunityRow(_Table, table=True):
     community: UUID
     organization: str
     zone: str
-    half_life_days: int
+    half_life_days: int = Field(sa_type=SmallInteger)
 
 
 class PersonRow(_Table, table=True):
@@ -31,16 +31,16 @@ class PersonRow(_Table, table=True):
     person_no: int = Field(primary_key=True)
     organization: str
     person: str
-    lane: int
+    lane: int = Field(sa_type=SmallInteger)
 
 
 class JournalRow(_Table, table=True):
     __tablename__ = "journal"
 
-    lane: int = Field(primary_key=True)
-    seq: int = Field(primary_key=True)
+    lane: int = Field(primary_key=True, sa_type=SmallInteger)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
     event_id: UUID
-    kind: int
+    kind: int = Field(sa_type=SmallInteger)
     person_no: int | None
     community_no: int
     occurred_at: datetime = Field(sa_type=DateTime(timezone=True))
@@ -48,7 +48,7 @@ class JournalRow(_Table, table=True):
     local_day: date
     act_id: UUID | None
     act_day: date | None
-    amount: int | None
+    amount: int | None = Field(sa_type=BigInteger)
     ruleset: int | None
 
 
@@ -56,14 +56,14 @@ class EntryRow(_Table, table=True):
     __tablename__ = "point_entries"
 
     person_no: int = Field(primary_key=True)
-    seq: int = Field(primary_key=True)
+    seq: int = Field(primary_key=True, sa_type=BigInteger)
     community_no: int
-    act: int
-    points_wanted: int
-    points_given: int
+    act: int = Field(sa_type=SmallInteger)
+    points_wanted: int = Field(sa_type=BigInteger)
+    points_given: int = Field(sa_type=BigInteger)
     weight_wanted: int
     weight_given: int
-    reason: int | None
+    reason: int | None = Field(sa_type=SmallInteger)
 
 
 class DayCountRow(_Table, table=True):
@@ -72,10 +72,10 @@ class DayCountRow(_Table, table=True):
     person_no: int = Field(primary_key=True)
     community_no: int = Field(primary_key=True)
     day: date = Field(primary_key=True)
-    act: int = Field(primary_key=True)
+    act: int = Field(primary_key=True, sa_type=SmallInteger)
     ruleset: int = Field(primary_key=True)
     n: int
-    score: int
+    score: int = Field(sa_type=BigInteger)
 
 
 class StandingRow(_Table, table=True):
@@ -84,8 +84,8 @@ class StandingRow(_Table, table=True):
     person_no: int = Field(primary_key=True)
     community_no: int = Field(primary_key=True)
     person: str
-    activity_key: int | None
-    points: int
+    activity_key: int | None = Field(sa_type=BigInteger)
+    points: int = Field(sa_type=BigInteger)
     active: bool
 
 
