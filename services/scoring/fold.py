@@ -9,7 +9,8 @@ import msgspec
 
 from services.scoring.inbound import (
     CommunityFact,
-    Kind,
+    CommunityFounded,
+    CommunityLaunched,
     MemberJoined,
     MemberLeft,
     Message,
@@ -32,7 +33,6 @@ class JournalRow(msgspec.Struct, frozen=True, gc=False):
 
     seq: int
     fact: InboundFact
-    kind: Kind
     message: Message
     person: Scorecard | None
     community: Community
@@ -102,7 +102,7 @@ class LaneFold:
         self.new_communities: list[Community] = []
         self._rulesets = rulesets
 
-    def add(self, fact: InboundFact, kind: Kind, message: Message) -> None:
+    def add(self, fact: InboundFact, message: Message) -> None:
         """Fold the next fact.
 
         Raises:
@@ -113,7 +113,7 @@ class LaneFold:
         if community is None:
             community = memory.communities[message.community] = _new_community(fact, message)
             self.new_communities.append(community)
-        self.journal.append(_FOLDS[type(message)](self, fact, kind, message, community))
+        self.journal.append(_FOLDS[type(message)](self, fact, message, community))
         memory.next_seq += 1
 
     def finish(self) -> None:
@@ -122,34 +122,33 @@ class LaneFold:
             if touch.counts:
                 standing.rekey()
 
-    def _nothing(self, fact: InboundFact, kind: Kind, message: CommunityFact, community: Community) -> JournalRow:
-        return JournalRow(self.memory.next_seq, fact, kind, message, None, community)
+    def _nothing(self, fact: InboundFact, message: CommunityFact, community: Community) -> JournalRow:
+        return JournalRow(self.memory.next_seq, fact, message, None, community)
 
-    def _joined(self, fact: InboundFact, kind: Kind, message: MemberJoined, community: Community) -> JournalRow:
+    def _joined(self, fact: InboundFact, message: MemberJoined, community: Community) -> JournalRow:
         person, standing, _ = self._touch(fact, message, community)
         standing.active = True
         if not message.first_in_community:
-            return JournalRow(self.memory.next_seq, fact, kind, message, person, community)
+            return JournalRow(self.memory.next_seq, fact, message, person, community)
         act = Act.MEMBER_JOINED
-        return self._count(fact, kind, message, community, act, None, message.local_day, message.occurred_at, 1)
+        return self._count(fact, message, community, act, None, message.local_day, message.occurred_at, 1)
 
-    def _left(self, fact: InboundFact, kind: Kind, message: MemberLeft, community: Community) -> JournalRow:
+    def _left(self, fact: InboundFact, message: MemberLeft, community: Community) -> JournalRow:
         person, standing, _ = self._touch(fact, message, community)
         standing.active = False
-        return JournalRow(self.memory.next_seq, fact, kind, message, person, community)
+        return JournalRow(self.memory.next_seq, fact, message, person, community)
 
-    def _published(self, fact: InboundFact, kind: Kind, message: PostPublished, community: Community) -> JournalRow:
+    def _published(self, fact: InboundFact, message: PostPublished, community: Community) -> JournalRow:
         act, day = Act.POST_PUBLISHED, message.local_day
-        return self._count(fact, kind, message, community, act, message.post, day, message.occurred_at, 1)
+        return self._count(fact, message, community, act, message.post, day, message.occurred_at, 1)
 
-    def _removed(self, fact: InboundFact, kind: Kind, message: PostRemoved, community: Community) -> JournalRow:
+    def _removed(self, fact: InboundFact, message: PostRemoved, community: Community) -> JournalRow:
         act, day = Act.POST_PUBLISHED, message.act_local_day
-        return self._count(fact, kind, message, community, act, message.post, day, message.act_occurred_at, -1)
+        return self._count(fact, message, community, act, message.post, day, message.act_occurred_at, -1)
 
     def _count(
         self,
         fact: InboundFact,
-        kind: Kind,
         message: PersonFact,
         community: Community,
         act: Act,
@@ -161,14 +160,14 @@ class LaneFold:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
         person, standing, touch = self._touch(fact, message, community)
         ruleset = self._rulesets.version_at(act_occurred_at)
-        day = act_day.toordinal() - EPOCH_ORDINAL
+        key = (act_day.toordinal() - EPOCH_ORDINAL, act, ruleset.version)
         try:
-            effect = standing.count(day, act, ruleset, step)
+            effect = standing.count(key, ruleset, step)
         except NeverDone:
             raise Poison(fact, f"{message.person} has no {act.label} of {act_day} left to take back") from None
-        touch.counts[day, act, ruleset.version] = ruleset.rules[act]
+        touch.counts[key] = ruleset.rules[act]
         seq = self.memory.next_seq
-        return JournalRow(seq, fact, kind, message, person, community, act_id, act_day, ruleset.version, effect)
+        return JournalRow(seq, fact, message, person, community, act_id, act_day, ruleset.version, effect)
 
     def _touch(
         self, fact: InboundFact, message: PersonFact, community: Community
@@ -179,7 +178,9 @@ class LaneFold:
         person = self.memory.persons.get(key)
         if person is None:
             person = self.memory.persons[key] = Scorecard(message.organization, message.person)
-        standing = person.standing_in(community)
+        standing = person.standings.get(community.id)
+        if standing is None:
+            standing = person.standings[community.id] = Standing(community)
         touch = self.touched.get(standing)
         if touch is None:
             touch = self.touched[standing] = Touched(person, standing.place, len(standing.counts))
@@ -196,8 +197,9 @@ def _new_community(fact: InboundFact, message: Message) -> Community:
     return Community(message.community, message.organization, message.zone)
 
 
-_FOLDS: Mapping[type[Message], Callable[[LaneFold, InboundFact, Kind, Any, Community], JournalRow]] = {
-    CommunityFact: LaneFold._nothing,
+_FOLDS: Mapping[type[Message], Callable[[LaneFold, InboundFact, Any, Community], JournalRow]] = {
+    CommunityFounded: LaneFold._nothing,
+    CommunityLaunched: LaneFold._nothing,
     MemberJoined: LaneFold._joined,
     MemberLeft: LaneFold._left,
     PostPublished: LaneFold._published,

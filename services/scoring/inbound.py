@@ -1,8 +1,9 @@
 """What scoring reads of other services' messages: only the fields it uses."""
 
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Annotated
+from typing import Annotated, ClassVar
 
 import msgspec
 
@@ -26,9 +27,7 @@ class Kind(IntEnum):
     POST_REMOVED = 6
 
 
-class CommunityFact(msgspec.Struct, frozen=True, gc=False):
-    """A fact about a community, worth nothing to anybody."""
-
+class _CommunityFact(msgspec.Struct, frozen=True, gc=False):
     organization: Name
     community: Uuid
     zone: Name
@@ -37,7 +36,19 @@ class CommunityFact(msgspec.Struct, frozen=True, gc=False):
     local_day: date
 
 
+class CommunityFounded(_CommunityFact, frozen=True, gc=False):
+    """Worth nothing to anybody, as the next one."""
+
+    kind: ClassVar = Kind.COMMUNITY_FOUNDED
+
+
+class CommunityLaunched(_CommunityFact, frozen=True, gc=False):
+    kind: ClassVar = Kind.COMMUNITY_LAUNCHED
+
+
 class MemberJoined(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar = Kind.MEMBER_JOINED
+
     organization: Name
     community: Uuid
     zone: Name
@@ -49,6 +60,8 @@ class MemberJoined(msgspec.Struct, frozen=True, gc=False):
 
 
 class MemberLeft(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar = Kind.MEMBER_LEFT
+
     organization: Name
     community: Uuid
     zone: Name
@@ -59,6 +72,8 @@ class MemberLeft(msgspec.Struct, frozen=True, gc=False):
 
 
 class PostPublished(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar = Kind.POST_PUBLISHED
+
     organization: Name
     community: Uuid
     zone: Name
@@ -70,6 +85,8 @@ class PostPublished(msgspec.Struct, frozen=True, gc=False):
 
 
 class PostRemoved(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar = Kind.POST_REMOVED
+
     organization: Name
     community: Uuid
     zone: Name
@@ -83,31 +100,35 @@ class PostRemoved(msgspec.Struct, frozen=True, gc=False):
 
 
 PersonFact = MemberJoined | MemberLeft | PostPublished | PostRemoved
-Message = CommunityFact | PersonFact
+CommunityFact = CommunityFounded | CommunityLaunched
+Message = PersonFact | CommunityFact
 
-_READERS: dict[str, tuple[Kind, msgspec.json.Decoder[Message]]] = {
-    "membership.community-founded.v1": (Kind.COMMUNITY_FOUNDED, msgspec.json.Decoder(CommunityFact)),
-    "membership.community-launched.v1": (Kind.COMMUNITY_LAUNCHED, msgspec.json.Decoder(CommunityFact)),
-    "membership.member-joined.v1": (Kind.MEMBER_JOINED, msgspec.json.Decoder(MemberJoined)),
-    "membership.member-left.v1": (Kind.MEMBER_LEFT, msgspec.json.Decoder(MemberLeft)),
-    "content.post-published.v1": (Kind.POST_PUBLISHED, msgspec.json.Decoder(PostPublished)),
-    "content.post-removed.v1": (Kind.POST_REMOVED, msgspec.json.Decoder(PostRemoved)),
+_READ_AS: Mapping[str, type[Message]] = {
+    "membership.community-founded.v1": CommunityFounded,
+    "membership.community-launched.v1": CommunityLaunched,
+    "membership.member-joined.v1": MemberJoined,
+    "membership.member-left.v1": MemberLeft,
+    "content.post-published.v1": PostPublished,
+    "content.post-removed.v1": PostRemoved,
 }
 
-TYPES = frozenset(_READERS)
+TYPES = frozenset(_READ_AS)
 """The message types that are folded."""
 
-TYPE_OF_KIND = {kind: type_name for type_name, (kind, _) in _READERS.items()}
+TYPE_OF_KIND = {message.kind: type_name for type_name, message in _READ_AS.items()}
+
+_DECODE: Mapping[str, Callable[[bytes], Message]] = {
+    type_name: msgspec.json.Decoder(message).decode for type_name, message in _READ_AS.items()
+}
 
 
-def read(fact: InboundFact) -> tuple[Kind, Message]:
-    """The kind and content of a message.
+def read(fact: InboundFact) -> Message:
+    """The content of a message.
 
     Raises:
         Poison: the message is not of the shape that scoring needs.
     """
-    kind, decoder = _READERS[fact.type]
     try:
-        return kind, decoder.decode(fact.value)
+        return _DECODE[fact.type](fact.value)
     except msgspec.MsgspecError as error:
         raise Poison(fact, f"{fact.type} cannot be read: {error}") from error

@@ -40,34 +40,31 @@ class ScoringProjection:
         A memory is changed in place, so after a failure it must not be given again.
         """
         await hold_layout(connection)
-        batches = [(lane, [read(fact) for fact in lane.facts]) for lane in lanes if lane.facts]
-        memories = await self._memories(connection, [lane for lane, _ in batches])
-        messages: list[tuple[LaneMemory, list[Message]]] = [
-            (memories[lane.lane], [message for _, message in read_facts]) for lane, read_facts in batches
-        ]
-        await recall(connection, messages)
-        beginnings = await self._layout.of(connection, _numbers(messages))
+        lanes = [lane for lane in lanes if lane.facts]
+        messages = [[read(fact) for fact in lane.facts] for lane in lanes]
+        memories = await self._memories(connection, lanes)
+        batches = list(zip(memories, messages, strict=True))
+        await recall(connection, batches)
+        beginnings = await self._layout.of(connection, _numbers(batches))
         folds = []
-        for lane, read_facts in batches:
-            fold = LaneFold(memories[lane.lane], self._rulesets)
-            for fact, (kind, message) in zip(lane.facts, read_facts, strict=True):
-                fold.add(fact, kind, message)
+        for lane, (memory, read_facts) in zip(lanes, batches, strict=True):
+            fold = LaneFold(memory, self._rulesets)
+            for fact, message in zip(lane.facts, read_facts, strict=True):
+                fold.add(fact, message)
             fold.finish()
             folds.append(fold)
         await write(connection, folds, beginnings)
-        for lane, _ in batches:
-            lane.memory = memories[lane.lane]
-        for fold in folds:
+        for lane, fold in zip(lanes, folds, strict=True):
             fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
+            lane.memory = fold.memory
 
-    async def _memories(self, connection: Any, lanes: Sequence[LaneFacts]) -> dict[int, LaneMemory]:
+    async def _memories(self, connection: Any, lanes: Sequence[LaneFacts]) -> list[LaneMemory]:
         """The memory of each lane, taken from it: it comes back only if all goes well."""
-        memories: dict[int, LaneMemory] = {}
+        cold = [lane.lane for lane in lanes if lane.memory is None]
+        new = await new_memories(connection, cold) if cold else {}
+        memories = [new[lane.lane] if lane.memory is None else lane.memory for lane in lanes]
         for lane in lanes:
-            if lane.memory is not None:
-                memories[lane.lane], lane.memory = lane.memory, None
-        if cold := [lane.lane for lane in lanes if lane.lane not in memories]:
-            memories.update(await new_memories(connection, cold))
+            lane.memory = None
         return memories
 
 

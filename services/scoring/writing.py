@@ -106,7 +106,7 @@ def _journal_row(lane: int, row: JournalRow) -> bytes:
     except ValueError as error:
         raise Poison(row.fact, str(error)) from error
     fields = (
-        12, 2, lane, 8, row.seq, 16, event_id, 2, row.kind, 4, row.community.number,
+        12, 2, lane, 8, row.seq, 16, event_id, 2, message.kind, 4, row.community.number,
         8, copying.micros(message.occurred_at), 8, copying.micros(message.recorded_at),
         4, copying.days(message.local_day),
     )  # fmt: skip
