@@ -80,6 +80,7 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
             log_config=None,
             access_log=False,
             server_header=False,
+            proxy_headers=False,
             lifespan="on",
             timeout_graceful_shutdown=DRAIN_SECONDS,
         )
