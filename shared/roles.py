@@ -1,40 +1,23 @@
-"""`python -m services.<name> <role>`: one image, the command chooses service and role."""
+"""What runs of a service: its API, its relay, its consumer; alone with probes, or beside each other in one process."""
 
-import argparse
-import asyncio
-from collections.abc import AsyncIterator, Callable, Coroutine
-from contextlib import (
-    AbstractAsyncContextManager,
-    AsyncExitStack,
-    asynccontextmanager,
-    nullcontext,
-)
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import uvicorn
 from fastapi import FastAPI
-from starlette.types import ASGIApp
 
 from shared.commands.upkeep import forget_expired_keys
 from shared.database import Pool, open_writer
 from shared.http.app import create_app
 from shared.http.jwks import Keys
-from shared.http.mounting import mounted
-from shared.lifecycle import Run, running, spare_collector
-from shared.messaging import deadletters, recovery
+from shared.lifecycle import Run, running
 from shared.messaging.consumer import Consumer
 from shared.messaging.log import Log
 from shared.messaging.logs import open_log
-from shared.messaging.relay import Relay, raise_epoch
-from shared.messaging.republish import republish
-from shared.observability import logs
-from shared.observability.traces import tracing
+from shared.messaging.relay import Relay
 from shared.service import Definition, Kernel, close_pool, open_kernel
-from shared.settings import Settings, settings_of
-
-DRAIN_SECONDS = 5
-"""How long open requests may finish after SIGTERM."""
+from shared.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -43,67 +26,6 @@ class Worker:
 
     ready: Callable[[], list[str]]
     live: Callable[[], list[str]]
-
-
-def main(definition: Definition[Any], arguments: list[str] | None = None) -> int:
-    """Run one role of a service until it ends, or until SIGTERM or SIGINT; return the exit code.
-
-    What it serves is below the service's prefix, as it is in one process with the others: `/content/v1/...`.
-    """
-    options = _parser(definition).parse_args(arguments)
-    settings = settings_of(definition.name)
-    logs.configure(settings)
-    tracing.configure(settings)
-    try:
-        if options.role in _SERVED:
-            serve(mounted({definition.name: _SERVED[options.role](definition, settings)}), settings)
-        else:
-            asyncio.run(_OPERATED[options.role](definition, settings, options))
-    finally:
-        tracing.shut_down()
-    return 0
-
-
-def serve(app: ASGIApp, settings: Settings) -> None:
-    """Serve `app` until SIGTERM or SIGINT."""
-    spare_collector()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
-    )
-
-
-def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m services.{definition.name}", description=definition.description)
-    roles = parser.add_subparsers(dest="role", required=True)
-    roles.add_parser("api", help="answer HTTP requests")
-    roles.add_parser("relay", help="forward what was committed to the log")
-    roles.add_parser("migrate", help="bring the database up to date")
-    roles.add_parser(
-        "raise-epoch",
-        help="after a restore of this service's database: let its new facts count as new",
-    )
-    roles.add_parser("republish", help="after the log lost this service's topic: fill it again from the facts")
-    if definition.projection is not None:
-        roles.add_parser("consume", help="fold what services publish")
-        accept = roles.add_parser("accept-epoch", help="read on after the epoch of another service was raised")
-        accept.add_argument("topic")
-        accept.add_argument("epoch", type=int)
-        again = roles.add_parser("read-again", help="read a topic from its first record, after it was published anew")
-        again.add_argument("topic")
-        roles.add_parser("parked", help="list the keys whose facts could not be applied")
-        replay = roles.add_parser("replay", help="after a fix: apply the facts of a parked key")
-        replay.add_argument("lane", type=int)
-        replay.add_argument("key")
-    return parser
-
-
-# Roles that run, each with its probes
 
 
 def _alone(_: Kernel) -> AbstractAsyncContextManager[None]:
@@ -247,101 +169,9 @@ async def _log_and_pool(
         yield log, pool
 
 
-# Roles that do one thing and end
-
-Operation = Callable[[Definition[Any], Settings, argparse.Namespace], Coroutine[Any, Any, None]]
-
-
-async def _migrate(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
-    applied = await definition.migrate(settings)
-    print("\n".join(applied) or "nothing to apply")
-
-
-async def _raise_epoch(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
-    log = await open_log(settings, client_id=f"qunli-{definition.name}")
-    try:
-        print(f"epoch {await raise_epoch(settings.database_url.get_secret_value(), log, definition.topic)}")
-    finally:
-        await log.close()
-
-
-async def _accept_epoch(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
-    assert definition.projection is not None
-    async with _pool(definition, settings) as pool:
-        await recovery.accept_epoch(pool, definition.projection(settings).consumer, options.topic, options.epoch)
-    print(f"{options.topic}: epoch {options.epoch} accepted")
-
-
-async def _republish(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
-    log = await open_log(settings, client_id=f"qunli-{definition.name}")
-    try:
-        sent = await republish(
-            settings.database_url.get_secret_value(),
-            log,
-            service=definition.name,
-            topic=definition.topic,
-            partitions=settings.partitions,
-            decode=definition.decode,
-            publish=definition.publish,
-        )
-    finally:
-        await log.close()
-    print(f"{definition.topic}: {sent} records published anew. Now let its readers `read-again {definition.topic}`.")
-
-
-async def _read_again(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
-    assert definition.projection is not None
-    async with _pool(definition, settings) as pool:
-        await recovery.read_again(pool, definition.projection(settings).consumer, options.topic)
-    print(f"{options.topic}: read again from its first record")
-
-
-async def _parked(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
-    async with _pool(definition, settings) as pool:
-        keys = await deadletters.parked_keys(pool)
-    for parked in keys:
-        print(*parked, sep="\t")
-    if not keys:
-        print("no key is parked")
-
-
-async def _replay(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
-    assert definition.projection is not None
-    async with _pool(definition, settings) as pool:
-        print(
-            await deadletters.replay(
-                pool,
-                definition.projection(settings),
-                lane=options.lane,
-                key=options.key,
-            )
-        )
-
-
-@asynccontextmanager
-async def _pool(definition: Definition[Any], settings: Settings) -> AsyncIterator[Pool]:
-    pool = await open_writer(
-        settings.database_url.get_secret_value(),
-        name=f"qunli {definition.name}",
-        size=2,
-    )
-    try:
-        yield pool
-    finally:
-        await close_pool(pool)
-
-
-_SERVED: dict[str, Callable[[Definition[Any], Settings], FastAPI]] = {
+ROLES: dict[str, Callable[[Definition[Any], Settings], FastAPI]] = {
     "api": api_app,
     "relay": relay_app,
     "consume": consumer_app,
 }
-_OPERATED: dict[str, Operation] = {
-    "migrate": _migrate,
-    "raise-epoch": _raise_epoch,
-    "republish": _republish,
-    "accept-epoch": _accept_epoch,
-    "read-again": _read_again,
-    "parked": _parked,
-    "replay": _replay,
-}
+"""By name on the command line."""

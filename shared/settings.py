@@ -17,7 +17,9 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="QUNLI_", extra="ignore", hide_input_in_errors=True)
 
-    database_url: SecretStr = Field(description="PostgreSQL 18 or newer: postgresql://user:password@host:port/database")
+    database_url: SecretStr = Field(
+        min_length=1, description="PostgreSQL 18 or newer: postgresql://user:password@host:port/database"
+    )
     port: int = Field(
         8400,
         ge=0,
