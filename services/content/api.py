@@ -12,10 +12,9 @@ from pydantic import ConfigDict, Field, StringConstraints
 from services.content import resources
 from services.content.events import Draft
 from services.content.service import Content
-from shared.errors import Forbidden
 from shared.http.answers import read, respond
 from shared.http.app import get_service
-from shared.http.callers import IMPORT, AnyCaller, Caller, PersonCaller
+from shared.http.callers import AnyCaller, PersonCaller, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.etags import IfMatch
 from shared.http.idempotency import Idempotency
@@ -132,7 +131,7 @@ async def read_feed(
     rows = await service.feed(
         community,
         organization=caller.organization,
-        reading=_reading(caller),
+        reading=reading_person(caller),
         before=before,
         limit=page.limit + 1,
     )
@@ -153,7 +152,7 @@ async def get_post(
     service: Service, caller: AnyCaller, post: PostId, _: ConsistencyTokens, request: Request
 ) -> Response:
     """For active members of its community, and for machines with scope `import`."""
-    row = await service.post(post, organization=caller.organization, reading=_reading(caller))
+    row = await service.post(post, organization=caller.organization, reading=reading_person(caller))
     return read(request, resources.Post.of_row(row), version=row.version)
 
 
@@ -196,19 +195,6 @@ async def remove_post(
     """By its author, also after leaving, or by the owner of the community. Removing a removed post changes nothing."""
     done = await service.remove(post, organization=caller.organization, person=caller.person, expected=expected)
     return respond(done)
-
-
-def _reading(caller: Caller) -> str | None:
-    """The person who reads, or None for an import, which may read what members may.
-
-    Raises:
-        Forbidden: a machine without the scope for it.
-    """
-    if IMPORT in caller.scopes:
-        return None
-    if caller.person is None:
-        raise Forbidden("scope-missing", f"A machine needs the scope `{IMPORT}` for this.", scope=IMPORT)
-    return caller.person
 
 
 ROUTERS: Sequence[APIRouter] = (router,)

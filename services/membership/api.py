@@ -12,10 +12,9 @@ from pydantic import ConfigDict, Field, StringConstraints
 from services.membership import resources
 from services.membership.events import Charter
 from services.membership.service import Membership
-from shared.errors import Forbidden
 from shared.http.answers import read, respond
 from shared.http.app import get_service
-from shared.http.callers import IMPORT, AnyCaller, Caller, PersonCaller
+from shared.http.callers import AnyCaller, PersonCaller, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import Currency, Identifier, Instant, PersonId, RequestModel, Zone
@@ -221,7 +220,7 @@ async def list_members(
     rows = await service.members(
         community,
         organization=caller.organization,
-        reading=_reading(caller),
+        reading=reading_person(caller),
         after=after,
         limit=page.limit + 1,
     )
@@ -247,7 +246,7 @@ async def get_member(
     request: Request,
 ) -> Response:
     """The own one, also after leaving; others' for active members and for machines with scope `import`."""
-    row = await service.member(community, person, organization=caller.organization, reading=_reading(caller))
+    row = await service.member(community, person, organization=caller.organization, reading=reading_person(caller))
     return read(request, resources.Member.of_row(row), version=row.version)
 
 
@@ -264,19 +263,6 @@ async def leave_community(
     """The place is free again at once. Leaving twice changes nothing; the owner cannot leave."""
     done = await service.leave(community, organization=caller.organization, person=caller.person, key=key)
     return respond(done)
-
-
-def _reading(caller: Caller) -> str | None:
-    """The person who reads, or None for an import, which may read what members may.
-
-    Raises:
-        Forbidden: a machine without the scope for it.
-    """
-    if IMPORT in caller.scopes:
-        return None
-    if caller.person is None:
-        raise Forbidden("scope-missing", f"A machine needs the scope `{IMPORT}` for this.", scope=IMPORT)
-    return caller.person
 
 
 ROUTERS: Sequence[APIRouter] = (communities, members)

@@ -82,6 +82,19 @@ def require_scope(scope: str) -> Any:
     return Depends(_Authentication(scope=scope))
 
 
+def reading_person(caller: Caller) -> str | None:
+    """The person who reads what members may, or None for an import, which may as well.
+
+    Raises:
+        Forbidden: a machine without the scope for it.
+    """
+    if IMPORT in caller.scopes:
+        return None
+    if caller.person is None:
+        raise Forbidden("scope-missing", f"A machine needs the scope `{IMPORT}` for this.", scope=IMPORT)
+    return caller.person
+
+
 async def authenticate(request: Request) -> Caller:
     """The caller of this request.
 
