@@ -15,6 +15,7 @@ from uuid import UUID
 import structlog
 
 from services.scoring.scorecard import Place
+from shared.database import ACQUIRE_SECONDS
 from shared.failpoints import failpoint
 
 log = structlog.get_logger()
@@ -144,25 +145,26 @@ async def split_oversized(pool: Any, *, oversized: int = OVERSIZED) -> int:
     transaction that keeps the lanes waiting and counts the members of its large buckets anew. A bucket of one key
     (the next begins at the next integer) is never split.
     """
-    boards = await pool.fetch(
-        """
-        select distinct metric, community_no
-          from rank_buckets as large
-         where members > $1
-           and not exists (select
-                             from rank_buckets as next
-                            where next.metric = large.metric
-                              and next.community_no = large.community_no
-                              and next.lower_key = large.lower_key + 1)
-        """,
-        oversized,
-    )
-    for metric, community in boards:
-        async with pool.acquire(timeout=5) as connection, connection.transaction():
-            await connection.execute(f"set local lock_timeout = '{LAYOUT_LOCK_TIMEOUT}'")
-            await connection.execute("select pg_advisory_xact_lock($1)", LAYOUT_LOCK)
-            await _split(connection, (Metric(metric), community), oversized)
-            await failpoint("scoring.before-split-commit")
+    async with pool.acquire(timeout=ACQUIRE_SECONDS) as connection:
+        boards = await connection.fetch(
+            """
+            select distinct metric, community_no
+              from rank_buckets as large
+             where members > $1
+               and not exists (select
+                                 from rank_buckets as next
+                                where next.metric = large.metric
+                                  and next.community_no = large.community_no
+                                  and next.lower_key = large.lower_key + 1)
+            """,
+            oversized,
+        )
+        for metric, community in boards:
+            async with connection.transaction():
+                await connection.execute(f"set local lock_timeout = '{LAYOUT_LOCK_TIMEOUT}'")
+                await connection.execute("select pg_advisory_xact_lock($1)", LAYOUT_LOCK)
+                await _split(connection, (Metric(metric), community), oversized)
+                await failpoint("scoring.before-split-commit")
     return len(boards)
 
 

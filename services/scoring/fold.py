@@ -160,12 +160,12 @@ class LaneFold:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
         person, standing, touch = self._touch(fact, message, community)
         ruleset = self._rulesets.version_at(act_occurred_at)
-        key = (act_day.toordinal() - EPOCH_ORDINAL, act, ruleset.version)
+        day = act_day.toordinal() - EPOCH_ORDINAL
         try:
-            effect = standing.count(key, ruleset, step)
+            effect = standing.count(day, act, ruleset, step)
         except NeverDone:
             raise Poison(fact, f"{message.person} has no {act.label} of {act_day} left to take back") from None
-        touch.counts[key] = ruleset.rules[act]
+        touch.counts[day, act, ruleset.version] = ruleset.rules[act]
         seq = self.memory.next_seq
         return JournalRow(seq, fact, message, person, community, act_id, act_day, ruleset.version, effect)
 

@@ -55,15 +55,15 @@ class Standing(msgspec.Struct, eq=False, gc=False):
         self.counts[key] = standing_acts
         self.day_scores[key[0]] = self.day_scores.get(key[0], 0) + score
 
-    def count(self, key: CountKey, ruleset: Ruleset, step: int) -> Effect:
-        """Let one more act of that day and kind stand (`step` 1) or one less (-1), under this version.
+    def count(self, day: int, act: Act, ruleset: Ruleset, step: int) -> Effect:
+        """Let one more act of that day stand (`step` 1) or one less (-1).
 
         Which of the acts is taken back does not matter: the effect is the difference of `min(n, cap)`.
 
         Raises:
             NeverDone: none stands that could be taken back.
         """
-        day, act, _ = key
+        key = (day, act, ruleset.version)
         before = self.counts.get(key, 0)
         after = before + step
         if after < 0:
