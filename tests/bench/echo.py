@@ -50,7 +50,7 @@ def application(settings: Settings) -> FastAPI:
 
 
 def main() -> int:
-    settings = Settings(database_url=SecretStr(""))
+    settings = Settings(database_url=SecretStr("postgresql://nowhere"))
     uvicorn.run(application(settings), host=settings.host, port=settings.port, log_config=None, access_log=False)
     return 0
 

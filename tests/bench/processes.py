@@ -29,7 +29,7 @@ class Authority:
     """Signs tokens, serves its keys as JWKS, and takes whatever traces it is sent."""
 
     def __init__(self, folder: Path) -> None:
-        self._issuer = DevelopmentIssuer(Settings(mode="local", database_url=SecretStr("")), folder)
+        self._issuer = DevelopmentIssuer(Settings(mode="local", database_url=SecretStr("postgresql://nowhere")), folder)
         keys = json.dumps({"keys": self._issuer.documents()}).encode()
 
         class Handler(BaseHTTPRequestHandler):
