@@ -43,8 +43,8 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     partitions: int = Field(DEFAULT_PARTITIONS, ge=1, le=1024, description="Of every topic, for good.")
     writer_connections: int = Field(8, ge=2, description="Most connections of this process that write.")
     reader_connections: int = Field(4, ge=1, description="Most connections of this process that read.")
-    consumer_workers: int = Field(2, ge=1, le=16, description="Lane transactions of this process at a time.")
-    consumer_batch_records: int = Field(5_000, ge=1, description="Records of one lane transaction.")
+    consumer_workers: int = Field(3, ge=1, le=16, description="Lane transactions of this process at a time.")
+    consumer_batch_records: int = Field(10_000, ge=1, description="Records of one lane transaction.")
     stalled_seconds: float = Field(60.0, gt=0, description="Without progress for so long, a consumer is not alive.")
     outbox_keep_seconds: float = Field(600.0, ge=0, description="How long acknowledged rows stay in the outbox.")
     services: tuple[str, ...] = Field(

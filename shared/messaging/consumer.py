@@ -65,8 +65,8 @@ class _Worker:
 
     def _count(self, more: int) -> None:
         self._waiting += more
-        # Two marks, so that reading does not start and stop with every record; a batch is in hand at the lower one.
-        self.full = self._waiting >= (2 if self.full else 3) * self._batch_records
+        # Two marks, so that reading does not start and stop with every record; there is a batch at the lower one.
+        self.full = self._waiting >= (1 if self.full else 2) * self._batch_records
 
 
 @dataclass
@@ -85,7 +85,7 @@ class Consumer:
     Args:
         service: whose metrics these are.
         partitions: of every topic; topics that are missing are created with so many.
-        workers: transactions at once. With two, one folds while PostgreSQL works for the other.
+        workers: transactions at once. One folds while PostgreSQL works for the others.
         batch_records: records in one transaction, at most.
         advanced: called after every commit.
     """
@@ -98,8 +98,8 @@ class Consumer:
         *,
         service: str,
         partitions: int,
-        workers: int = 2,
-        batch_records: int = 5000,
+        workers: int = 3,
+        batch_records: int = 10_000,
         advanced: Callable[[], None] = lambda: None,
     ) -> None:
         self._projection = projection
@@ -109,7 +109,7 @@ class Consumer:
         self._partitions = partitions
         self._lanes = Lanes(projection, pool)
         self._workers = [_Worker(batch_records) for _ in range(workers)]
-        self._fetch_records = batch_records * workers
+        self._fetch_records = batch_records
         self._advanced = advanced
         self._lag = Lag()
         self._halts: dict[TopicPartition, _Halted] = {}
