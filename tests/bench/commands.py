@@ -12,7 +12,7 @@ from uuid_utils import uuid7
 from services.content.definition import CONTENT
 from shared.migrate import migrate
 from tests.bench import servers
-from tests.bench.processes import Authority, Services, run_client
+from tests.bench.processes import Authority, Services, run_measured
 from tests.bench.rows import Options, Outcome, Row, say
 
 CONNECTIONS = 64
@@ -73,7 +73,7 @@ async def load(url: str, connections: list[dict[str, Any]], options: Options) ->
         "warm_seconds": WARM_SECONDS,
         "connections": [{**one, "path": address.path + one["path"]} for one in connections],
     }
-    seen = await run_client(spec)
+    seen: dict[str, Any] = await run_measured("tests.bench.client", spec)
     assert seen["statuses"].keys() == {"201"}, seen["statuses"]
     return seen
 

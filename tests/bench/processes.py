@@ -133,18 +133,16 @@ class Services:
         self._stack.close()
 
 
-async def run_client(spec: Mapping[str, Any]) -> dict[str, Any]:
-    """Put load on a server from a process of its own; see `tests.bench.client`."""
+async def run_measured(module: str, spec: Mapping[str, Any]) -> Any:
+    """Run a program of this folder in a process of its own: it reads `spec` as JSON, and answers in JSON."""
     process = await asyncio.create_subprocess_exec(
-        sys.executable,
-        "-m",
-        "tests.bench.client",
-        cwd=ROOT,
-        stdin=asyncio.subprocess.PIPE,
-        stdout=asyncio.subprocess.PIPE,
+        sys.executable, "-m", module, cwd=ROOT, stdin=asyncio.subprocess.PIPE, stdout=asyncio.subprocess.PIPE
     )
-    said, _ = await process.communicate(json.dumps(spec).encode())
+    try:
+        said, _ = await process.communicate(json.dumps(spec).encode())
+    except BaseException:
+        process.kill()
+        raise
     if process.returncode != 0:
-        raise RuntimeError(f"the client ended with {process.returncode}")
-    result: dict[str, Any] = json.loads(said)
-    return result
+        raise RuntimeError(f"{module} ended with {process.returncode}")
+    return json.loads(said)
