@@ -109,10 +109,10 @@ class Gateway:
             if self._queue[0].answer.done():  # the caller has gone
                 self._queue.popleft()
                 continue
-            wanted = locks | {name for name, _ in names(self._queue[0].command)}
-            if batch and len(wanted) > BATCH_LOCKS:
+            more = {name for name, _ in names(self._queue[0].command)} - locks
+            if batch and len(locks) + len(more) > BATCH_LOCKS:
                 break
-            locks = wanted
+            locks |= more
             batch.append(self._queue.popleft())
         return batch
 
