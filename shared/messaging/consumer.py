@@ -5,12 +5,12 @@ import contextlib
 import logging
 import random
 import time
-from collections import deque
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from shared.database import Pool
 from shared.failpoints import failpoint
+from shared.messaging.backlog import Backlog
 from shared.messaging.facts import Projection
 from shared.messaging.lag import Lag
 from shared.messaging.lanes import Chunk, Folded, Lanes
@@ -26,47 +26,6 @@ HALT_RETRY_SECONDS = 5.0
 """How often a halted partition is tried again: an operator may have accepted its epoch, or published it anew."""
 TROUBLE_SECONDS = 3.0
 """Trouble that lasts longer is a reason not to be ready."""
-
-
-class _Worker:
-    """Folds every n-th lane, one transaction at a time, while the other workers wait for PostgreSQL or fold."""
-
-    def __init__(self, batch_records: int) -> None:
-        self.awake = asyncio.Event()
-        self.full = False
-        self._batch_records = batch_records
-        self._chunks: deque[Chunk] = deque()
-        self._waiting = 0
-
-    def put(self, chunk: Chunk) -> None:
-        self._chunks.append(chunk)
-        self._count(len(chunk[1]))
-        self.awake.set()
-
-    def take(self) -> list[Chunk]:
-        """The oldest records, at most a batch."""
-        taken: list[Chunk] = []
-        room = self._batch_records
-        while self._chunks and room > 0:
-            partition, records = self._chunks.popleft()
-            if len(records) > room:
-                self._chunks.appendleft((partition, records[room:]))
-                records = records[:room]
-            room -= len(records)
-            taken.append((partition, records))
-        self._count(room - self._batch_records)
-        if not self._chunks:
-            self.awake.clear()
-        return taken
-
-    def drop(self, partitions: Collection[TopicPartition]) -> None:
-        self._chunks = deque(chunk for chunk in self._chunks if chunk[0] not in partitions)
-        self._count(sum(len(records) for _, records in self._chunks) - self._waiting)
-
-    def _count(self, more: int) -> None:
-        self._waiting += more
-        # Two marks, so that reading does not start and stop with every record; there is a batch at the lower one.
-        self.full = self._waiting >= (1 if self.full else 2) * self._batch_records
 
 
 @dataclass
@@ -85,7 +44,7 @@ class Consumer:
     Args:
         service: whose metrics these are.
         partitions: of every topic; topics that are missing are created with so many.
-        workers: transactions at once. One folds while PostgreSQL works for the others.
+        workers: transactions at once, while much waits. One folds while PostgreSQL works for the others.
         batch_records: records in one transaction, at most.
         advanced: called after every commit.
     """
@@ -108,7 +67,8 @@ class Consumer:
         self._labels = (service, projection.consumer)
         self._partitions = partitions
         self._lanes = Lanes(projection, pool)
-        self._workers = [_Worker(batch_records) for _ in range(workers)]
+        self._workers = workers
+        self._backlog = Backlog(workers=workers, batch_records=batch_records)
         self._fetch_records = batch_records
         self._advanced = advanced
         self._lag = Lag()
@@ -125,11 +85,10 @@ class Consumer:
             tasks = [
                 group.create_task(self._read_log(stop)),
                 group.create_task(self._watch(stop)),
-                *(group.create_task(self._work(number, worker, stop)) for number, worker in enumerate(self._workers)),
+                *(group.create_task(self._work(number, stop)) for number in range(self._workers)),
             ]
             await stop.wait()
-            for worker in self._workers:
-                worker.awake.set()
+            self._backlog.wake()
             _, late = await asyncio.wait(tasks, timeout=STOP_SECONDS)
             for task in late:
                 task.cancel()
@@ -170,7 +129,7 @@ class Consumer:
     async def _fetch(self, subscription: Subscription, stop: asyncio.Event) -> None:
         while not stop.is_set():
             self._steer(subscription)
-            # Paused partitions wait for a worker, which has a batch in hand meanwhile.
+            # Paused partitions wait for the workers, who have enough to do meanwhile.
             timeout_seconds = FETCH_SECONDS / 10 if self._paused else FETCH_SECONDS
             try:
                 fetched = await subscription.fetch(max_records=self._fetch_records, timeout_seconds=timeout_seconds)
@@ -184,7 +143,7 @@ class Consumer:
             for partition, records in fetched.items():
                 halted = self._halts.get(partition)
                 if halted is None or halted.retry_at is None:
-                    self._worker(partition).put((partition, records))
+                    self._backlog.put((partition, records))
 
     def _steer(self, subscription: Subscription) -> None:
         """Seek and pause. Done between two fetches only, so that what a fetch returns fits what was asked for."""
@@ -196,7 +155,7 @@ class Consumer:
             if halted is not None and halted.retry_at is not None and halted.retry_at <= now:
                 subscription.seek(partition, halted.next_offset)
                 halted.retry_at = None
-            pause = self._worker(partition).full or (halted is not None and halted.retry_at is not None)
+            pause = self._backlog.full or (halted is not None and halted.retry_at is not None)
             if pause and partition not in self._paused:
                 subscription.pause(partition)
                 self._paused.add(partition)
@@ -206,8 +165,7 @@ class Consumer:
 
     async def _start_at(self, partitions: frozenset[TopicPartition]) -> Mapping[TopicPartition, int]:
         offsets = await self._lanes.next_offsets(partitions)
-        for worker in self._workers:
-            worker.drop(partitions)
+        self._backlog.drop(partitions)
         self._paused -= partitions
         self._lag.start(offsets, now=time.monotonic())
         return offsets
@@ -216,8 +174,7 @@ class Consumer:
         """Forget what others read now."""
         lost = self._assigned - assignment
         self._assigned = assignment
-        for worker in self._workers:
-            worker.drop(lost)
+        self._backlog.drop(lost)
         self._paused -= lost
         for partition in lost:
             self._halts.pop(partition, None)
@@ -225,11 +182,16 @@ class Consumer:
         self._lag.keep(assignment)
         self._lanes.forget({partition.partition for partition in lost})
 
-    async def _work(self, number: int, worker: _Worker, stop: asyncio.Event) -> None:
+    async def _work(self, number: int, stop: asyncio.Event) -> None:
         while not stop.is_set():
-            await worker.awake.wait()
-            if chunks := worker.take():
+            chunks = self._backlog.take()
+            if not chunks:
+                await self._backlog.change()
+                continue
+            try:
                 await self._fold(f"worker {number}", chunks, stop)
+            finally:
+                self._backlog.done(chunks)
 
     async def _fold(self, name: str, chunks: Sequence[Chunk], stop: asyncio.Event) -> None:
         """Fold and settle; as long as it fails, again, the whole batch: no trouble that passes may cost a fact."""
@@ -263,7 +225,7 @@ class Consumer:
             self._halts[partition] = _Halted(
                 halt.reason, next_offset, for_good, now + HALT_RETRY_SECONDS if for_good else now
             )
-            self._worker(partition).drop({partition})
+            self._backlog.drop({partition})
             if for_good and not (known and known.for_good):
                 logger.error("consumer.halted", extra={"reason": halt.reason, "offset": halt.offset})
         if folded.strangers:
@@ -292,9 +254,6 @@ class Consumer:
             "select count(*) from dead_letters where consumer = $1 and reason is not null", self._projection.consumer
         )
         metrics.PARKED_KEYS.labels(*self._labels).set(parked)
-
-    def _worker(self, partition: TopicPartition) -> _Worker:
-        return self._workers[partition.partition % len(self._workers)]
 
     def _in_trouble(self, where: str, error: Exception) -> None:
         since, _ = self._troubles.get(where, (time.monotonic(), ""))

@@ -23,7 +23,7 @@ from tests.bench.wire import Reply, Wire, request
 COMMANDS_A_SECOND = 150
 SECONDS = 30.0
 WARM_SECONDS = 4.0
-MEMBERS = 100
+MEMBERS = 20
 """Of each community; one page of the leaderboard shows them all."""
 POSTS_THAT_COUNT = 5
 """A day: each of them moves the points of its author."""

@@ -351,10 +351,10 @@ async def test_the_fetch_is_held_back_while_folding_is_slow(
     waiting = 0
     async with running(consumer):
         while (await tables(toy_pool))[1] < 1000 * PARTITIONS:
-            waiting = max(waiting, *(worker._waiting for worker in consumer._workers))
+            waiting = max(waiting, consumer._backlog.waiting)
             await asyncio.sleep(0.005)
-    # Two batches are the mark; one fetch may go over it.
-    assert 50 < waiting <= 2 * 50 + 50
+    # Two batches for each worker are the mark; one fetch may go over it.
+    assert 50 < waiting <= 2 * 2 * 50 + 50
     assert max(slow.calls) <= 50
 
 
