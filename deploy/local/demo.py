@@ -17,6 +17,7 @@ import httpx
 from tqdm import tqdm
 
 from deploy.local.client import Caller, Failed, Seen, board_path, commands, log_in, open_http, reach, running_url
+from deploy.local.processes import heed_interrupts
 
 OWNER = "lin"
 CAPPED = "mei"
@@ -149,6 +150,7 @@ def main(arguments: list[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="make demo", description="Play a story on the running system.")
     parser.add_argument("--url", help="of the running system; by default the one that `make run` started here")
     options = parser.parse_args(arguments)
+    heed_interrupts()
     try:
         url = running_url(options.url)
         play = asyncio.run(_play(url))

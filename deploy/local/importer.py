@@ -30,6 +30,7 @@ from deploy.local.client import (
     reach,
     running_url,
 )
+from deploy.local.processes import heed_interrupts
 from deploy.local.stackexchange import Author, Dump, DumpRefused, Post, Survey, instant_text, posts, survey
 
 IN_FLIGHT = 16
@@ -65,6 +66,7 @@ class Report:
 def main(arguments: list[str] | None = None) -> int:
     """Import, print the report, return the exit code."""
     options = _parser().parse_args(arguments)
+    heed_interrupts()
     if not options.dump:
         print("Name the dump: make import DUMP=<folder or Posts.xml> [COMMUNITY=<name>]", file=sys.stderr)
         return 2

@@ -27,6 +27,7 @@ from deploy.local.processes import (
     ServerFailed,
     end_with_make,
     free_port,
+    heed_interrupts,
     listens,
     living,
     signal_all,
@@ -302,6 +303,7 @@ def end_orphans(marker: str) -> None:
 def main() -> int:
     """Run a broker in the foreground until Ctrl-C, for `make run LOG=kafka`."""
     signal.signal(signal.SIGTERM, signal.default_int_handler)
+    heed_interrupts()
     end_with_make()
     port = int(os.environ.get("KAFKA_PORT", DEFAULT_PORT))
     broker = EmbeddedKafka(ROOT / ".state" / "kafka", port)

@@ -111,6 +111,11 @@ def spawn(
     )
 
 
+def heed_interrupts() -> None:
+    """Let SIGINT interrupt this process, also if it was started with that ignored, as shells do in the background."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
 def end_with_make() -> None:
     """If `make` started this process, get a SIGTERM when that ends: killed, it could not pass anything on."""
     if "MAKELEVEL" in os.environ and sys.platform == "linux":

@@ -20,7 +20,7 @@ from fastapi import FastAPI
 from starlette.applications import Starlette
 
 from deploy.local.postgres import EmbeddedPostgres
-from deploy.local.processes import ServerFailed, end_with_make
+from deploy.local.processes import ServerFailed, end_with_make, heed_interrupts
 from services.campaigns.definition import CAMPAIGNS
 from services.content.definition import CONTENT
 from services.membership.definition import MEMBERSHIP
@@ -46,6 +46,7 @@ ADDRESS = "address"
 
 def main() -> int:
     """Start everything, print where it is, and run until Ctrl-C or SIGTERM."""
+    heed_interrupts()
     end_with_make()
     options = _options()
     try:
