@@ -30,6 +30,9 @@ from shared.messaging.log import (
 
 REPORT_SECONDS = 1.0
 
+NOT_ASSIGNED = (IllegalStateError, AssertionError)
+"""What aiokafka raises for a partition that it does not hold; the latter between losing an assignment and saying so."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -81,21 +84,21 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     def seek(self, partition: TopicPartition, offset: int) -> None:
         if self._consumer and partition in self._positions:
-            with contextlib.suppress(IllegalStateError):
+            with contextlib.suppress(*NOT_ASSIGNED):
                 self._consumer.seek(KafkaPartition(*partition), offset)
                 self._positions[partition] = offset
 
     def pause(self, partition: TopicPartition) -> None:
         self._paused.add(partition)
         if self._consumer:
-            with contextlib.suppress(IllegalStateError):
+            with contextlib.suppress(*NOT_ASSIGNED):
                 self._consumer.pause(KafkaPartition(*partition))
 
     def resume(self, partition: TopicPartition) -> None:
         self._paused.discard(partition)
         self._changed.set()
         if self._consumer:
-            with contextlib.suppress(IllegalStateError):
+            with contextlib.suppress(*NOT_ASSIGNED):
                 self._consumer.resume(KafkaPartition(*partition))
 
     async def end_offsets(self) -> Mapping[TopicPartition, int]:
@@ -178,8 +181,11 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         offsets = await self._start_at(self._assignment)
         if generation != self._generation:
             return
-        for where in self._assignment:
-            consumer.seek(KafkaPartition(*where), offsets[where])
+        try:
+            for where in self._assignment:
+                consumer.seek(KafkaPartition(*where), offsets[where])
+        except NOT_ASSIGNED:
+            return  # the group is being rebalanced: the listener will hear of it
         self._positions = {where: offsets[where] for where in self._assignment}
 
     def _check_topics(self) -> None:
@@ -251,7 +257,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
             offsets, self._unreported = self._unreported, {}
             mine = {KafkaPartition(*where): at for where, at in offsets.items() if where in self._assignment}
             if mine and self._consumer:
-                with contextlib.suppress(LogUnavailable, IllegalStateError), unavailable():
+                with contextlib.suppress(LogUnavailable, *NOT_ASSIGNED), unavailable():
                     async with asyncio.timeout(REQUEST_SECONDS):
                         await self._consumer.commit(mine)
             await asyncio.sleep(REPORT_SECONDS)

@@ -1,5 +1,6 @@
 """The whole system as `make run` starts it: a process of its own, with its own PostgreSQL, on a free port."""
 
+import contextlib
 import os
 import shutil
 import signal
@@ -100,8 +101,13 @@ class System:
         return counts
 
     def _postgres_port(self) -> int:
-        servers = [one for one in self.family() if one.name() == "postgres" and "-D" in one.cmdline()]
-        return int(next(word for word in servers[0].cmdline() if word.startswith("port=")).removeprefix("port="))
+        """As the command line of the server says; its sessions come and go while we look."""
+        for one in self.family():
+            with contextlib.suppress(psutil.NoSuchProcess):  # ended meanwhile, or a zombie
+                words = one.cmdline()
+                if one.name() == "postgres" and "-D" in words:
+                    return int(next(word for word in words if word.startswith("port=")).removeprefix("port="))
+        raise AssertionError(f"PostgreSQL does not run:\n{self.said}")
 
 
 @contextmanager
