@@ -16,6 +16,7 @@ from shared.messaging.consumer import Consumer
 from shared.messaging.log import Log
 from shared.messaging.logs import open_log
 from shared.messaging.relay import Relay
+from shared.messaging.watermarks import WatermarkReader
 from shared.service import Definition, Kernel, close_pool, open_kernel
 from shared.settings import Settings
 
@@ -87,7 +88,12 @@ def consumer_app(definition: Definition[Any], settings: Settings) -> FastAPI:
             pool,
         ):
             consumer = make_consumer(definition, settings, pool, log)
-            async with running(consumer_tasks(definition, consumer, pool)):
+            tasks = consumer_tasks(definition, consumer, pool)
+            async with AsyncExitStack() as stack:
+                if definition.background:
+                    kernel = await stack.enter_async_context(open_kernel(definition, settings))
+                    tasks |= background_tasks(kernel, log)
+                await stack.enter_async_context(running(tasks))
                 yield Worker(
                     ready=consumer.not_ready,
                     live=lambda: [why] if (why := consumer.stalled(settings.stalled_seconds)) else [],
@@ -96,7 +102,13 @@ def consumer_app(definition: Definition[Any], settings: Settings) -> FastAPI:
     return _probes(definition, settings, "consumer", opened)
 
 
-def make_relay(definition: Definition[Any], settings: Settings, log: Log) -> Relay:
+def make_relay(
+    definition: Definition[Any],
+    settings: Settings,
+    log: Log,
+    *,
+    watermarks_wanted: Callable[[], bool] = lambda: True,
+) -> Relay:
     return Relay(
         settings.database_url.get_secret_value(),
         log,
@@ -106,6 +118,7 @@ def make_relay(definition: Definition[Any], settings: Settings, log: Log) -> Rel
         keep_seconds=settings.outbox_keep_seconds,
         watermark_seconds=settings.watermark_seconds,
         watermarks_of=[name for name in settings.services if name != definition.name],
+        watermarks_wanted=watermarks_wanted,
     )
 
 
@@ -138,6 +151,19 @@ def consumer_tasks(definition: Definition[Any], consumer: Consumer, pool: Pool) 
     """Everything that runs in the role `consume`, by name."""
     upkeep = {f"{definition.name} {name}": make(pool) for name, make in definition.upkeep.items()}
     return {f"{definition.name} consumer": consumer.run, **upkeep}
+
+
+def background_tasks(kernel: Kernel, log: Log, *, asked: Callable[[], None] = lambda: None) -> dict[str, Run]:
+    """The tasks of the role `consume` that run commands, by name.
+
+    Args:
+        asked: called whenever one of them looks for watermarks.
+    """
+    definition = kernel.definition
+    listened = definition.projection(kernel.settings).topics if definition.projection else ()
+    services = {definition.name, *(topic.removesuffix(".events") for topic in listened)}
+    reader = WatermarkReader(log, sorted(services), asked=asked)
+    return {f"{definition.name} {name}": make(kernel, reader) for name, make in definition.background.items()}
 
 
 def _probes(

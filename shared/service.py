@@ -20,6 +20,7 @@ from shared.database import ACQUIRE_SECONDS, Pool, open_reader, open_writer
 from shared.lifecycle import Run
 from shared.messaging.facts import Projection
 from shared.messaging.progress import Progress
+from shared.messaging.watermarks import WatermarkReader
 from shared.observability import metrics
 from shared.outages import outage_of
 from shared.settings import Settings
@@ -84,6 +85,7 @@ class Definition(Generic[S]):
         codecs: read the facts it stores, to publish a lost topic anew.
         projection: makes what it folds of the log, given its settings; None if it listens to nothing.
         upkeep: further long-running tasks of the role `consume`, by name, given the pool.
+        background: tasks of the role `consume` that run commands of their own, once watermarks say what had not happened.
     """
 
     name: str
@@ -97,6 +99,7 @@ class Definition(Generic[S]):
     codecs: Sequence[Codec[Any]] = ()
     projection: Callable[[Settings], Projection] | None = None
     upkeep: Mapping[str, Callable[[Pool], Run]] = field(default_factory=dict)
+    background: Mapping[str, Callable[[Kernel, WatermarkReader], Run]] = field(default_factory=dict)
 
     @property
     def topic(self) -> str:

@@ -10,6 +10,7 @@ import os
 import signal
 import socket
 import sys
+import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
@@ -32,12 +33,13 @@ from shared.messaging.log import Log, LogUnavailable
 from shared.messaging.logs import open_log
 from shared.observability import logs
 from shared.observability.traces import tracing
-from shared.roles import api_app, consumer_tasks, make_consumer, make_relay, relay_tasks
+from shared.roles import api_app, background_tasks, consumer_tasks, make_consumer, make_relay, relay_tasks
 from shared.service import Definition, Kernel
 from shared.settings import Settings
 
 DEFAULT_PORT = 8400
 DRAIN_SECONDS = 3
+DEMAND_SECONDS = 5.0
 SERVICES: tuple[Definition[Any], ...] = (MEMBERSHIP, CONTENT, CAMPAIGNS, SCORING)
 STATE = Path(".state")
 ADDRESS = "address"
@@ -163,7 +165,7 @@ def settings_for(service: str, *, port: int, log: str, dsn: str, log_dsn: str) -
         "log_level": os.environ.get("QUNLI_LOG_LEVEL", "warning"),
         "writer_connections": 6,
         "reader_connections": 2,
-        "watermark_seconds": None,  # nothing reads them in this process
+        "watermark_seconds": 0.25,  # on demand only: see `_Demand`
     }
     return Settings(**fixed)
 
@@ -180,13 +182,14 @@ def application(
         announce: called when all of it runs.
     """
     log = _SharedLog()
+    demand = _Demand()
 
     def service(definition: Definition[Any]) -> FastAPI:
         return api_app(
             definition,
             settings[definition.name],
             keys=issuer.keys(),
-            beside=lambda kernel: _relay_and_consumer(kernel, log.opened),
+            beside=lambda kernel: _relay_and_consumer(kernel, log.opened, demand),
         )
 
     @asynccontextmanager
@@ -216,10 +219,23 @@ class _SharedLog:
             await self.opened.close()
 
 
+class _Demand:
+    """Whether somebody in this process has looked for watermarks lately; else none are published, to idle cheaply."""
+
+    def __init__(self) -> None:
+        self._asked_at = float("-inf")
+
+    def ask(self) -> None:
+        self._asked_at = time.monotonic()
+
+    def wanted(self) -> bool:
+        return time.monotonic() - self._asked_at < DEMAND_SECONDS
+
+
 @asynccontextmanager
-async def _relay_and_consumer(kernel: Kernel, log: Log) -> AsyncIterator[None]:
+async def _relay_and_consumer(kernel: Kernel, log: Log, demand: _Demand) -> AsyncIterator[None]:
     """The service's other roles, on its own connections; they wake each other instead of polling."""
-    relay = make_relay(kernel.definition, kernel.settings, log)
+    relay = make_relay(kernel.definition, kernel.settings, log, watermarks_wanted=demand.wanted)
     kernel.gateway.committed = relay.wake
     tasks = relay_tasks(kernel.definition, relay, kernel.writer)
     if kernel.definition.projection is not None:
@@ -231,6 +247,7 @@ async def _relay_and_consumer(kernel: Kernel, log: Log) -> AsyncIterator[None]:
             advanced=kernel.passed.advanced,
         )
         tasks |= consumer_tasks(kernel.definition, consumer, kernel.writer)
+        tasks |= background_tasks(kernel, log, asked=demand.ask)
     async with running(tasks):
         yield
 

@@ -5,7 +5,7 @@ import contextlib
 import random
 import time
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import asyncpg
@@ -56,6 +56,7 @@ class Relay:
         keep_seconds: how long acknowledged rows stay in the outbox.
         watermark_seconds: how often a watermark is published; None: never.
         watermarks_of: the other services whose watermarks this one's name.
+        watermarks_wanted: whether somebody reads them now.
     """
 
     def __init__(
@@ -70,6 +71,7 @@ class Relay:
         keep_seconds: float = 600.0,
         watermark_seconds: float | None = None,
         watermarks_of: Sequence[str] = (),
+        watermarks_wanted: Callable[[], bool] = lambda: True,
     ) -> None:
         self._dsn = dsn
         self._log = log
@@ -79,7 +81,9 @@ class Relay:
         self._round_rows = round_rows
         self._keep_seconds = keep_seconds
         self._watermarks = (
-            WatermarkPublisher(log, service, watermarks_of, interval_seconds=watermark_seconds)
+            WatermarkPublisher(
+                log, service, watermarks_of, interval_seconds=watermark_seconds, wanted=watermarks_wanted
+            )
             if watermark_seconds is not None
             else None
         )

@@ -1,7 +1,7 @@
 """Watermarks: how a reader that has folded so far can know for sure what had not happened by some time."""
 
 import time
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -72,13 +72,23 @@ class WatermarkPublisher:
     Args:
         others: services whose watermarks this one's name.
         interval_seconds: between two watermarks, at least.
+        wanted: whether somebody reads them now.
     """
 
-    def __init__(self, log: Log, service: str, others: Sequence[str], *, interval_seconds: float) -> None:
+    def __init__(
+        self,
+        log: Log,
+        service: str,
+        others: Sequence[str],
+        *,
+        interval_seconds: float,
+        wanted: Callable[[], bool] = lambda: True,
+    ) -> None:
         self._log = log
         self._service = service
         self._others = [other for other in others if other != service]
         self._interval_seconds = interval_seconds
+        self._wanted = wanted
         self._due_at = float("-inf")
         self._candidate: _Candidate | None = None
 
@@ -100,7 +110,7 @@ class WatermarkPublisher:
         """Publish the candidate if it has become true; take a new one if that is due."""
         candidate, now = self._candidate, time.monotonic()
         if candidate is None:
-            if now >= self._due_at:
+            if now >= self._due_at and self._wanted():
                 self._due_at = now + self._interval_seconds
                 self._candidate = await self._take(connection)
         elif candidate.positions is not None:
@@ -120,10 +130,15 @@ class WatermarkPublisher:
 
 
 class WatermarkReader:
-    """Keeps the latest watermarks of some services."""
+    """Keeps the latest watermarks of some services.
 
-    def __init__(self, log: Log, services: Sequence[str]) -> None:
+    Args:
+        asked: called at every `refresh`; where watermarks are published on demand only, this is the demand.
+    """
+
+    def __init__(self, log: Log, services: Sequence[str], *, asked: Callable[[], None] = lambda: None) -> None:
         self._log = log
+        self._asked = asked
         self._next_offsets = dict.fromkeys(services, 0)
         self._known: dict[str, list[Watermark]] = {service: [] for service in services}
 
@@ -133,6 +148,7 @@ class WatermarkReader:
         Raises:
             LogUnavailable: the log cannot be reached.
         """
+        self._asked()
         for service in self._known:
             where = TopicPartition(watermark_topic(service), 0)
             while records := await self._log.read(where, offset=self._next_offsets[service], max_records=500):
