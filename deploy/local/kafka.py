@@ -261,6 +261,9 @@ def fetch(folder: Path) -> None:
             resolve(unfinished)
             verify(unfinished)
             unfinished.rename(folder)
+        except OSError:
+            if not folder.exists():  # else: somebody else was fetching, too, and came first
+                raise
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     verify(folder)
