@@ -22,7 +22,7 @@ def test_an_api_answers_whatever_is_sent_as_its_document_says(
 ) -> None:
     document = callers.http.get(f"/{service}/openapi.json").json()
     operations = sum(len(methods) for methods in document["paths"].values())
-    command = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
+    command: list[str | Path] = [Path(sys.executable).with_name("schemathesis"), "--config-file", CONFIG, "run"]
     command += [f"{system.url}/{service}/openapi.json", "--url", f"{system.url}/{service}", "--no-color"]
     command += ["--header", f"Authorization: Bearer {callers.token('ana', scope='')}"]
     done = subprocess.run(
