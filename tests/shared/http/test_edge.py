@@ -235,6 +235,22 @@ async def test_head_is_get_without_a_body(client: Client) -> None:
 async def test_only_json_is_answered(client: Client) -> None:
     headers = {**client.bearer(), "accept": "application/xml"}
     refused(await client.http.get("/v1/notes", headers=headers), 406, "not-acceptable")
+
+
+@pytest.mark.parametrize(
+    ("path", "kind", "accepted"),
+    [
+        ("qr.png", "image/png", True),
+        ("qr.svg", "image/*", True),
+        ("qr.png", "image/svg+xml", False),
+        ("qr", "image/png", False),
+    ],
+)
+async def test_pictures_may_be_accepted_where_a_path_names_one(
+    client: Client, path: str, kind: str, accepted: bool
+) -> None:
+    answer = await client.http.get(f"/v1/notes/{path}", headers={"accept": kind})
+    assert (answer.status_code != 406) is accepted
     for accept in ("*/*", "application/json", "application/*;q=0.1", "text/html, */*;q=0.8"):
         assert (await client.http.get("/v1/notes", headers={**headers, "accept": accept})).status_code == 200
 
