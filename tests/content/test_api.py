@@ -87,7 +87,12 @@ async def test_a_member_publishes_and_members_read(runners: Served) -> None:
         "body": "  Who runs\ntomorrow?",
         "media": ["https://media.example/1.jpg"],
         "topics": ["running"],
+        "rating": None,
         "edited_at": None,
+        "removed": False,
+        "hidden": False,
+        "comments": 0,
+        "reactions": {},
         "version": 1,
     }
     assert (answer.headers["location"], answer.headers["etag"]) == (f"/content/v1/posts/{id}", '"1"')
@@ -276,6 +281,9 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"title": ""}, "/title"),
     ({"title": "x" * 201}, "/title"),
     ({"kind": "poem"}, "/kind"),
+    ({"kind": "review", "rating": 0}, "/rating"),
+    ({"kind": "review", "rating": 6}, "/rating"),
+    ({"kind": "review", "rating": "5"}, "/rating"),
     ({"media": ["http://media.example/1.jpg"]}, "/media/0"),
     ({"media": ["https://"]}, "/media/0"),
     ({"media": ["https:///etc/passwd"]}, "/media/0"),
@@ -299,7 +307,7 @@ async def test_a_post_that_breaks_a_rule_is_refused_and_says_where(runners: Serv
         assert reason(answer) == (422, "invalid-request"), changes
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert reason(await bo.post(FEED, {**TEXT, "kind": "video"})) == (422, "media-missing")
-    assert reason(await bo.post(FEED, {**TEXT, "kind": "review"})) == (422, "kind-not-offered")
+    assert reason(await bo.post(FEED, {**TEXT, "kind": "review"})) == (422, "rating-missing")
     assert await stored(runners) == []
 
 
