@@ -113,9 +113,7 @@ def commented(**changes: Any) -> CommentAdded:
 
 
 def uncommented(removed_by: str = "cy") -> CommentRemoved:
-    return CommentRemoved(
-        **HERE, **ACT, comment=COMMENT, post=POST, author="cy", floor=1, removed_by=removed_by
-    )
+    return CommentRemoved(**HERE, **ACT, comment=COMMENT, post=POST, author="cy", floor=1, removed_by=removed_by)
 
 
 def reacted(**changes: Any) -> ReactionAdded:

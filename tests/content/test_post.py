@@ -10,6 +10,7 @@ from services.content.post import FOLD, Edit, Publish, edit, publish
 from services.content.standing import CommunityStatus
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from tests.content.facts import (
+    ADMIN,
     DRAFT,
     MEMBER,
     NOW,
@@ -18,7 +19,6 @@ from tests.content.facts import (
     PUBLISHED,
     RUNNERS,
     STRANGER,
-    TODAY,
     draft,
     edited,
     hidden,
@@ -82,8 +82,8 @@ def test_a_rating_is_changed_and_not_given_to_another_kind() -> None:
 def test_only_staff_announces() -> None:
     announcement = publishing(kind="announcement")
     given(FOLD).when(lambda _: publish(announcement, MEMBER)).then_refused(Forbidden, "role-missing")
-    for staff in (OWNER, member(roles=("admin", "member"))):
-        given(FOLD).when(lambda _, staff=staff: publish(announcement, staff)).then(published(kind="announcement"))
+    given(FOLD).when(lambda _: publish(announcement, OWNER)).then(published(kind="announcement"))
+    given(FOLD).when(lambda _: publish(announcement, ADMIN)).then(published(kind="announcement"))
 
 
 def test_a_stranger_does_not_publish() -> None:
@@ -183,7 +183,7 @@ def test_folding_never_fails() -> None:
 
 
 def test_what_was_stored_before_there_were_two_reasons_is_read() -> None:
-    stored = b'''{"organization":"acme","community":"%s","zone":"Asia/Shanghai","currency":"CNY","post":"%s","author":"bo",
+    stored = b"""{"organization":"acme","community":"%s","zone":"Asia/Shanghai","currency":"CNY","post":"%s","author":"bo",
         "kind":"text","removed_by":"bo","act_occurred_at":"2026-03-01T17:30:00Z","act_local_day":"2026-03-02",
-        "occurred_at":"2026-03-01T17:30:00Z","local_day":"2026-03-02"}''' % (RUNNERS.encode(), POST.encode())
+        "occurred_at":"2026-03-01T17:30:00Z","local_day":"2026-03-02"}""" % (RUNNERS.encode(), POST.encode())
     assert FOLD.codec.decode("post-removed.v1", stored) == removed()
