@@ -42,7 +42,7 @@ class Purchase(AnswerModel):
                     "commissionable_minor": 50000,
                     "currency": "CNY",
                     "share_code": "5R8T2W4Z",
-                    "campaign": None,
+                    "campaign": "spring",
                     "occurred_at": "2026-03-01T17:30:00.123456Z",
                     "refunded_minor": 19900,
                     "net_commissionable_minor": 33388,
