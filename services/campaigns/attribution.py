@@ -138,12 +138,12 @@ class Attribution:
 
     def _answer(self, service: str, found: Found[T], each: _Waiting) -> T | Open | None:
         """What was found is known. What was not is absent if all that could count stands below the watermark: it is younger
-        than the purchase, and begun when no more facts could be recorded in time.
+        than the purchase, and its clock had passed the time up to which facts count.
         """
         if found.value is not None:
             return found.value
         mark = self._reader.younger_than(service, "campaigns", each.partition, each.position)
-        return None if found.folded and mark is not None and mark.time >= each.until else OPEN
+        return None if found.folded and mark is not None and mark.time > each.until else OPEN
 
     async def _fix(self, chains: Sequence[tuple[_Waiting, tuple[Link, ...]]]) -> int:
         """Write the chains; return how many are fixed. Those whose stream is in use are tried again in the next pass."""

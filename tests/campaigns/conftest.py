@@ -8,7 +8,9 @@ import pytest
 from services.campaigns.definition import CAMPAIGNS
 from services.campaigns.replica import Replica
 from shared.messaging.facts import InboundFact
-from tests.campaigns.heard import in_lanes
+from shared.messaging.local import LocalLog
+from tests.campaigns.heard import founded, in_lanes
+from tests.campaigns.stage import Stage
 from tests.support.databases import Databases
 from tests.support.serving import Served, serving
 
@@ -37,3 +39,17 @@ def hear(campaigns: Served) -> Hear:
             await Replica().apply(connection, in_lanes(facts))
 
     return fold
+
+
+@pytest.fixture
+async def stage(campaigns: Served, database: str) -> AsyncIterator[Stage]:
+    """Campaigns with a community that it knows, the other services played by hand."""
+    log = await LocalLog.open(database)
+    try:
+        stage = Stage(campaigns, log)
+        await stage.open()
+        stage.commit(founded())
+        await stage.hear()
+        yield stage
+    finally:
+        await log.close()

@@ -11,6 +11,8 @@ from tests.campaigns.heard import absent, bound, in_lanes, joined, shared
 
 PERSONS = [f"p{number}" for number in range(5)]
 CODES = ["5R8T2W4Z", "7K3M9Q2X", "00000001"]
+TOO_OLD = CODES[2]
+"""Its share occurred 31 days before it was recorded."""
 
 
 class Told(NamedTuple):
@@ -60,7 +62,8 @@ def as_published(told: list[Told]) -> list[InboundFact]:
                 facts += [absent(person, name, recorded_at=at) for name, _ in pending.pop(person)]
             case "share" if other not in codes:
                 codes.add(other)
-                facts.append(shared(person, other, recorded_at=at, occurred_at=at))
+                age = timedelta(days=31 if other == TOO_OLD else 0)
+                facts.append(shared(person, other, recorded_at=at, occurred_at=at - age))
     return facts
 
 
