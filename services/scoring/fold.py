@@ -159,15 +159,15 @@ class LaneFold:
     ) -> JournalRow:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
         person, standing, touch = self._touch(fact, message, community)
-        ruleset = self._rulesets.version_at(act_occurred_at)
+        ruleset = self._rulesets.version_at(message.organization, community.id, act_occurred_at)
         day = act_day.toordinal() - EPOCH_ORDINAL
         try:
             effect = standing.count(day, act, ruleset, step)
         except NeverDone:
             raise Poison(fact, f"{message.person} has no {act.label} of {act_day} left to take back") from None
-        touch.counts[day, act, ruleset.version] = ruleset.rules[act]
+        touch.counts[day, act, ruleset.number] = ruleset.rules[act]
         seq = self.memory.next_seq
-        return JournalRow(seq, fact, message, person, community, act_id, act_day, ruleset.version, effect)
+        return JournalRow(seq, fact, message, person, community, act_id, act_day, ruleset.number, effect)
 
     def _touch(
         self, fact: InboundFact, message: PersonFact, community: Community

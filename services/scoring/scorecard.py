@@ -8,7 +8,7 @@ from services.scoring.ruleset import Act, Effect, Ruleset
 # What is kept in memory for many persons holds no cycles: `gc=False` spares the collector from walking all of it.
 
 CountKey = tuple[int, Act, int]
-"""(day, act, version of the ruleset). A day is the number of days since 1970-01-01."""
+"""(day, act, number of the ruleset version). A day is the number of days since 1970-01-01."""
 
 
 class NeverDone(Exception):
@@ -63,7 +63,7 @@ class Standing(msgspec.Struct, eq=False, gc=False):
         Raises:
             NeverDone: none stands that could be taken back.
         """
-        key = (day, act, ruleset.version)
+        key = (day, act, ruleset.number)
         before = self.counts.get(key, 0)
         after = before + step
         if after < 0:
