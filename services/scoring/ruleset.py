@@ -5,9 +5,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from enum import IntEnum
 from functools import cached_property
-from typing import Annotated, Literal, NamedTuple, Self, TypeAlias
+from typing import Annotated, Literal, NamedTuple, Self, TypeAlias, cast
 
 import msgspec
+
+
+ActName: TypeAlias = Literal[
+    "post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"
+]
+"""The labels of acts."""
 
 
 class Act(IntEnum):
@@ -23,8 +29,8 @@ class Act(IntEnum):
     __hash__ = int.__hash__  # an enum's own hashes its name, in Python, for every act folded
 
     @property
-    def label(self) -> str:
-        return self.name.lower()
+    def label(self) -> ActName:
+        return cast(ActName, self.name.lower())
 
 
 class Reason(IntEnum):
@@ -47,11 +53,6 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     weight_given: int
     reason: Reason | None
 
-
-ActName: TypeAlias = Literal[
-    "post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"
-]
-"""The labels of acts."""
 
 Worth: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
 Rate: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=10_000)]
