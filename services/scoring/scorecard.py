@@ -3,7 +3,7 @@
 import msgspec
 
 from services.scoring.rankkey import rank_key
-from services.scoring.ruleset import Act, Effect, Ruleset
+from services.scoring.ruleset import Act, Effect, Rule, Ruleset
 
 # What is kept in memory for many persons holds no cycles: `gc=False` spares the collector from walking all of it.
 
@@ -95,3 +95,12 @@ class Scorecard(msgspec.Struct, eq=False, gc=False):
     def rows(self) -> int:
         """How many counts it holds, over all communities."""
         return sum(len(standing.counts) for standing in self.standings.values())
+
+
+class Touched(msgspec.Struct, eq=False, gc=False):
+    """A standing that the batch changed: how it was before, and which of its counts changed, with their rules."""
+
+    person: Scorecard
+    before: Place
+    size_before: int
+    counts: dict[CountKey, Rule] = {}
