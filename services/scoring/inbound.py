@@ -27,7 +27,12 @@ class Kind(IntEnum):
     POST_REMOVED = 6
 
 
-class _CommunityFact(msgspec.Struct, frozen=True, gc=False):
+class CommunityFact(msgspec.Struct, frozen=True, gc=False):
+    """Worth nothing to anybody."""
+
+    kind: ClassVar[Kind]
+    person: ClassVar[None] = None
+
     organization: Name
     community: Uuid
     zone: Name
@@ -36,13 +41,11 @@ class _CommunityFact(msgspec.Struct, frozen=True, gc=False):
     local_day: date
 
 
-class CommunityFounded(_CommunityFact, frozen=True, gc=False):
-    """Worth nothing to anybody, as the next one."""
-
+class CommunityFounded(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_FOUNDED
 
 
-class CommunityLaunched(_CommunityFact, frozen=True, gc=False):
+class CommunityLaunched(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_LAUNCHED
 
 
@@ -100,7 +103,6 @@ class PostRemoved(msgspec.Struct, frozen=True, gc=False):
 
 
 PersonFact = MemberJoined | MemberLeft | PostPublished | PostRemoved
-CommunityFact = CommunityFounded | CommunityLaunched
 Message = PersonFact | CommunityFact
 
 _READ_AS: Mapping[str, type[Message]] = {
