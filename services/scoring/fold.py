@@ -12,7 +12,6 @@ from services.scoring.inbound import (
     MemberJoined,
     MemberLeft,
     Message,
-    PersonFact,
     PostPublished,
     PostRemoved,
     read,
@@ -42,18 +41,23 @@ def meet(memory: LaneMemory, facts: Sequence[InboundFact]) -> list[Met]:
     Raises:
         Poison: a fact is not of the shape that scoring needs.
     """
+    persons, communities = memory.persons, memory.communities
     met = []
     for fact in facts:
         message = read(fact)
-        try:
-            community = memory.community(message.community, message.organization, message.zone)
-        except ValueError:
-            raise Poison(fact, f"{message.community!r} is not the id of a community") from None
+        community = communities.get(message.community)
+        if community is None:
+            try:
+                community = memory.meet_community(message.community, message.organization, message.zone)
+            except ValueError:
+                raise Poison(fact, f"{message.community!r} is not the id of a community") from None
         person = None
-        if isinstance(message, PersonFact):
+        if message.person is not None:
             if fact.key != message.person:
                 raise Poison(fact, f"the record's key is {fact.key!r}, not the person it is about")
-            person = memory.person(message.organization, message.person)
+            person = persons.get((message.organization, message.person))
+            if person is None:
+                person = memory.meet_person(message.organization, message.person)
         met.append(Met(fact, message, community, person))
     return met
 
@@ -142,21 +146,18 @@ class LaneFold:
         self, met: Met, act_id: str | None = None, act_day: date | None = None, ruleset: int | None = None
     ) -> None:
         """Journal the fact; act and ruleset are None where nothing was done."""
-        message, memory = met.message, self.memory
+        memory = self.memory
         try:
             row = journal_row(
                 memory.lane,
                 memory.next_seq,
                 met.fact.event_id,
-                message.kind,
+                met.message,
                 met.community.number,
-                message.occurred_at,
-                message.recorded_at,
-                message.local_day,
-                person_no=met.person.number if met.person is not None else None,
-                act_id=act_id,
-                act_day=act_day,
-                ruleset=ruleset,
+                met.person.number if met.person is not None else None,
+                act_id,
+                act_day,
+                ruleset,
             )
         except ValueError as error:
             raise Poison(met.fact, str(error)) from error

@@ -40,6 +40,8 @@ class Kind(IntEnum):
 
 
 class _Fact(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar[Kind]
+
     organization: Name
     community: Uuid
     zone: Name
@@ -48,13 +50,17 @@ class _Fact(msgspec.Struct, frozen=True, gc=False):
     local_day: date
 
 
-class CommunityFounded(_Fact, frozen=True, gc=False):
-    """Worth nothing to anybody, as the next one."""
+class CommunityFact(_Fact, frozen=True, gc=False):
+    """Worth nothing to anybody."""
 
+    person: ClassVar[None] = None
+
+
+class CommunityFounded(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_FOUNDED
 
 
-class CommunityLaunched(_Fact, frozen=True, gc=False):
+class CommunityLaunched(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_LAUNCHED
 
 
@@ -182,7 +188,7 @@ class PurchaseRefunded(_Fact, frozen=True, gc=False):
     person: Name = msgspec.field(name="buyer")
     purchase: Uuid
     refund: Uuid
-    amount: Money = msgspec.field(name="amount_minor")
+    amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
     refunded: Money = msgspec.field(name="refunded_minor")
 
 
@@ -190,7 +196,6 @@ Done = PostPublished | CommentAdded | ReactionAdded | ContentShared
 """An act that stands from then on."""
 
 TakenBack = PostRemoved | CommentRemoved | ReactionWithdrawn
-CommunityFact = CommunityFounded | CommunityLaunched
 PurchaseFact = PurchaseRecorded | PurchaseAttributed | PurchaseRefunded
 PersonFact = MemberJoined | MemberLeft | Done | TakenBack | PostRestored | PurchaseFact
 Message = PersonFact | CommunityFact

@@ -28,26 +28,22 @@ class LaneMemory:
         self.unknown_communities: dict[str, Community] = {}
         self._counts_held = 0
 
-    def person(self, organization: str, person: str) -> Scorecard:
-        """The person, maybe unknown yet."""
+    def meet_person(self, organization: str, person: str) -> Scorecard:
+        """Somebody who is not among `persons`."""
         key = (organization, person)
-        known = self.persons.get(key)
-        if known is None:
-            known = self.persons[key] = self.unknown_persons[key] = Scorecard(organization, person)
-        return known
+        scorecard = self.persons[key] = self.unknown_persons[key] = Scorecard(organization, person)
+        return scorecard
 
-    def community(self, id: str, organization: str, zone: str) -> Community:
-        """The community, maybe unknown yet.
+    def meet_community(self, id: str, organization: str, zone: str) -> Community:
+        """A community that is not among `communities`.
 
         Raises:
             ValueError: this is not the id of a community.
         """
-        known = self.communities.get(id)
-        if known is None:
-            if str(UUID(id)) != id:
-                raise ValueError("not in the canonical form of a UUID")
-            known = self.communities[id] = self.unknown_communities[id] = Community(id, organization, zone)
-        return known
+        if str(UUID(id)) != id:
+            raise ValueError(f"not in the canonical form of a UUID: {id!r}")
+        community = self.communities[id] = self.unknown_communities[id] = Community(id, organization, zone)
+        return community
 
     def looked_up(self) -> None:
         """Everybody is known now."""

@@ -153,24 +153,31 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
         Args:
             step: 1 for an act that comes to stand, -1 for one that is taken back.
         """
-        cap = self.rules[act].daily_cap
-        return self._effects[act, step, cap is None or others < cap]
+        cap, counting, capped = self._effects[act]
+        return (counting if cap is None or others < cap else capped)[step > 0]
 
     @cached_property
-    def _effects(self) -> Mapping[tuple[Act, int, bool], Effect]:
-        """By act, step and whether it counts: made once, not for every act folded."""
-        return {
-            (act, step, counts): Effect(
-                act,
-                points_wanted=rule.points * step,
-                points_given=rule.points * step * counts,
-                weight_wanted=rule.weight * step,
-                weight_given=rule.weight * step * counts,
-                reason=None if counts else Reason.DAILY_CAP,
+    def _effects(self) -> Mapping[Act, tuple[int | None, tuple[Effect, Effect], tuple[Effect, Effect]]]:
+        """By act: its daily cap, and what it takes and gives where it counts and where it does not. Made once, not for
+        every act folded."""
+
+        def effects(act: Act, rule: Rule, counts: bool) -> tuple[Effect, Effect]:
+            less, more = (
+                Effect(
+                    act,
+                    points_wanted=rule.points * step,
+                    points_given=rule.points * step * counts,
+                    weight_wanted=rule.weight * step,
+                    weight_given=rule.weight * step * counts,
+                    reason=None if counts else Reason.DAILY_CAP,
+                )
+                for step in (-1, 1)
             )
+            return less, more
+
+        return {
+            act: (rule.daily_cap, effects(act, rule, True), effects(act, rule, False))
             for act, rule in self.rules.items()
-            for step in (1, -1)
-            for counts in (True, False)
         }
 
 
