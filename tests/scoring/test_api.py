@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.scoring.messages import TYPES
 from tests.scoring.feeder import Feeder
 from tests.scoring.story import NOON, Story
 from tests.support.serving import Client, Served, check_documents
@@ -273,4 +274,4 @@ async def test_a_read_waits_for_what_a_consistency_token_names(scoring: Served, 
 
 
 async def test_the_documents_are_true(scoring: Served) -> None:
-    await check_documents(scoring, ())
+    await check_documents(scoring, TYPES)
