@@ -82,6 +82,25 @@ async def test_lanes_add_to_one_person_who_comes_and_goes_and_every_bucket_stays
         assert sorted((tuple(row) for row in stored), key=repr) == await recomputed_commission(connection)
 
 
+async def test_lanes_add_to_the_same_people_without_waiting_for_each_other_in_a_circle(
+    pool: "asyncpg.Pool[asyncpg.Record]",
+) -> None:
+    story, chance = Story(lanes=6), random.Random(5)
+    earners = [f"earner{number}" for number in range(60)]
+    facts = sales(story, story.community(), earners, 600, chance)
+
+    async def fold(lane: int) -> None:
+        own = [fact for fact in facts if fact.partition == lane]
+        async with pool.acquire() as connection:
+            feeder = Feeder(connection)
+            for start in range(0, len(own), 60):
+                await feeder.apply(own[start : start + 60])
+
+    async with asyncio.timeout(50):
+        await asyncio.gather(*(fold(lane) for lane in range(story.lanes)))
+    assert await pool.fetchval("select count(*) from commission_standings where commission > 0") == 60
+
+
 async def test_who_earns_need_not_be_known_and_is_on_the_board_once_a_member(
     pool: "asyncpg.Pool[asyncpg.Record]",
 ) -> None:
@@ -171,7 +190,7 @@ async def test_what_does_not_fit_to_its_purchase_parks_its_buyer(
     story = Story(lanes=1)
     community = story.community()
     bought = story.bought("bo", community, 1000)
-    last = {"at": datetime(9999, 12, 30, tzinfo=UTC)}
+    last = datetime(9999, 12, 30, tzinfo=UTC)
     facts = {
         "unknown": [story.refunded(bought, 1)],
         "elsewhere": [bought, story.refunded(bought, 1, community=story.community())],
@@ -180,8 +199,8 @@ async def test_what_does_not_fit_to_its_purchase_parks_its_buyer(
         "one missing": [bought, story.refunded(bought, 500, refunded_minor=600)],
         "more commissionable": [story.bought("bo", community, 5, commissionable=6)],
         "beyond the calendar": [
-            late := story.bought("bo", community, 1000, **last),
-            story.attributed(late, "ana", **last),
+            late := story.bought("bo", community, 1000, at=last),
+            story.attributed(late, "ana", at=last),
         ],
     }[wrong]
     await Lanes(ScoringProjection(), pool).fold(as_records([*facts, story.published("ana", community)]))
