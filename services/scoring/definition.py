@@ -6,7 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from services.scoring.boards import split_oversized
+from services.scoring.events import COMMISSION, RULESETS
 from services.scoring.projections import ScoringProjection
+from services.scoring.publishing import publish
+from services.scoring.rulesetcommands import project
 from services.scoring.service import Scoring
 from shared.database import Pool
 from shared.lifecycle import Run
@@ -23,11 +26,11 @@ def _routers() -> Sequence[Any]:
 
 
 def _open(kernel: Kernel) -> Scoring:
-    return Scoring(kernel.reader, kernel.passed, kernel.ready)
+    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready)
 
 
-def _projection(_settings: Settings) -> ScoringProjection:
-    return ScoringProjection()
+def _projection(settings: Settings) -> ScoringProjection:
+    return ScoringProjection(partitions=settings.partitions)
 
 
 def _splitting(pool: Pool) -> Run:
@@ -49,6 +52,9 @@ SCORING = Definition(
     folder=Path(__file__).parent,
     open=_open,
     routers=_routers,
+    publish=publish,
+    project=project,
+    codecs=(COMMISSION, RULESETS),
     projection=_projection,
     upkeep={"bucket splitter": _splitting},
 )
