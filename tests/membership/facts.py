@@ -9,6 +9,7 @@ from services.membership.community import Community
 from services.membership.events import Charter, CommunityFounded, CommunityLaunched, MemberJoined, MemberLeft
 
 RUNNERS = "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10"
+JOIN = "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a20"
 FOUNDED_AT = datetime(2026, 3, 1, 9, 0, tzinfo=UTC)
 NOW = datetime(2026, 3, 1, 17, 30, tzinfo=UTC)
 TODAY = date(2026, 3, 2)  # in Shanghai
@@ -48,8 +49,8 @@ LAUNCHED = CommunityLaunched(
     local_day=TODAY,
 )
 
-DRAFT = Community(founded=FOUNDED)
-OPEN = Community(founded=FOUNDED, launched_at=NOW)
+DRAFT = Community(founded=FOUNDED, owner="ana")
+OPEN = Community(founded=FOUNDED, owner="ana", launched_at=NOW)
 
 
 def charter(**changes: Any) -> Charter:
@@ -69,6 +70,7 @@ def joined(person: str = "bo", **changes: Any) -> MemberJoined:
         accepted_rulebook="default",
         occurred_at=NOW,
         local_day=TODAY,
+        join=JOIN,
     )
     return msgspec.structs.replace(fact, **changes)
 

@@ -77,6 +77,7 @@ async def test_a_person_founds_a_community_and_is_its_first_member(membership: S
         "launch_base": 1,
         "probation_days": 7,
         "rulebook": "default",
+        "landing_url": None,
         "status": "draft",
         "launched_at": None,
         "version": 1,
@@ -149,7 +150,7 @@ async def test_a_draft_is_closed_until_its_owner_launches_it(membership: Served)
     ana, bo = membership.person("ana"), membership.person("bo")
     community = await founded(ana)
     assert reason(await bo.post(f"{community}/members")) == (409, "community-not-launched")
-    assert reason(await bo.post(f"{community}/launch")) == (403, "not-the-owner")
+    assert reason(await bo.post(f"{community}/launch")) == (403, "not-a-member")
     assert (await ana.post(f"{community}/launch")).status_code == 200
     twice = await ana.post(f"{community}/launch")
     assert (twice.status_code, twice.headers["etag"]) == (200, '"2"')
@@ -426,7 +427,7 @@ async def test_a_founding_that_breaks_a_rule_is_refused_and_says_where(membershi
 async def test_what_is_not_offered_is_refused_by_name(membership: Served) -> None:
     ana = membership.person("ana")
     assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "kind": "flash"})) == (422, "kind-not-offered")
-    assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "entry": ["invitation"]})) == (422, "entry-not-offered")
+    assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "entry": ["approval"]})) == (422, "entry-not-offered")
     narrow = await ana.post(COMMUNITIES, {**FOUNDING, "capacity": 1, "launch_base": 2})
     assert reason(narrow) == (422, "launch-base-above-capacity")
     assert await facts(membership) == []

@@ -26,7 +26,9 @@ def founding(charter: Charter = CHARTER) -> Found:
 
 
 def launching(**changes: Any) -> Launch:
-    return msgspec.structs.replace(Launch(organization="acme", person="ana", members=1, now=NOW), **changes)
+    return msgspec.structs.replace(
+        Launch(organization="acme", person="ana", roles=("owner", "member"), members=1, now=NOW), **changes
+    )
 
 
 def founded_with(**changes: Any) -> CommunityFounded:
@@ -56,7 +58,7 @@ def test_founding_what_stands_changes_nothing() -> None:
     [
         ({"kind": "flash"}, "kind-not-offered"),
         ({"kind": "flash_sale"}, "kind-not-offered"),
-        ({"entry": ("invitation",)}, "entry-not-offered"),
+        ({"entry": ("open", "invitation")}, "entry-not-offered"),
         ({"entry": ("open", "approval")}, "entry-not-offered"),
         ({"entry": ("open", "open")}, "entry-not-offered"),
         ({"capacity": 4, "launch_base": 5}, "launch-base-above-capacity"),
@@ -66,7 +68,16 @@ def test_what_is_not_offered_is_refused_by_name(changes: dict[str, Any], reason:
     given(FOLD).when(lambda state: found(founding(charter(**changes)), state)).then_refused(Invalid, reason)
 
 
-@pytest.mark.parametrize("changes", [{"kind": "members"}, {"kind": "course"}, {"capacity": 5, "launch_base": 5}])
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"kind": "members"},
+        {"kind": "course"},
+        {"capacity": 5, "launch_base": 5},
+        {"entry": ("invitation",)},
+        {"landing_url": "https://acme.example/early-risers"},
+    ],
+)
 def test_what_is_offered_is_founded(changes: dict[str, Any]) -> None:
     given(FOLD).when(lambda state: found(founding(charter(**changes)), state)).then(founded_with(**changes))
 
@@ -81,8 +92,11 @@ def test_launching_twice_changes_nothing() -> None:
 
 @pytest.mark.parametrize("facts", [[FOUNDED], [FOUNDED, LAUNCHED]])
 def test_nobody_else_launches(facts: list[Any]) -> None:
-    refused = given(FOLD, *facts).when(lambda state: launch(launching(person="bo"), state))
-    refused.then_refused(Forbidden, "not-the-owner")
+    community = given(FOLD, *facts)
+    member = community.when(lambda state: launch(launching(person="bo", roles=("admin", "member")), state))
+    member.then_refused(Forbidden, "role-missing")
+    stranger = community.when(lambda state: launch(launching(person="bo", roles=()), state))
+    stranger.then_refused(Forbidden, "not-a-member")
 
 
 def test_a_launch_needs_its_base() -> None:

@@ -8,7 +8,7 @@ import msgspec
 from services.membership.events import MemberJoined
 from services.membership.member import FOLD, Join, Leave, join, leave, start
 from shared.errors import Conflict, Forbidden, Invalid
-from tests.membership.facts import DRAFT, FOUNDED_AT, NOW, OPEN, TODAY, joined, left
+from tests.membership.facts import DRAFT, FOUNDED_AT, JOIN, NOW, OPEN, TODAY, joined, left
 from tests.support.gwt import given
 
 OWNER = joined(
@@ -21,7 +21,20 @@ OWNER = joined(
 
 
 def joining(**changes: Any) -> Join:
-    return msgspec.structs.replace(Join(person="bo", occurred_at=None, importing=False, now=NOW), **changes)
+    command = Join(
+        person="bo",
+        join=JOIN,
+        invitation=None,
+        share_code=None,
+        inviter=None,
+        touchpoint=None,
+        referral="none",
+        referrer=None,
+        occurred_at=None,
+        importing=False,
+        now=NOW,
+    )
+    return msgspec.structs.replace(command, **changes)
 
 
 def leaving(person: str = "bo", now: datetime = NOW) -> Leave:
@@ -29,7 +42,7 @@ def leaving(person: str = "bo", now: datetime = NOW) -> Leave:
 
 
 def test_the_founder_is_owner_and_first_member_of_the_draft() -> None:
-    given(FOLD).when(lambda _: start(DRAFT)).then(OWNER)
+    given(FOLD).when(lambda _: start(DRAFT, join=JOIN, referral="none", referrer=None)).then(OWNER)
 
 
 def test_a_person_joins() -> None:
