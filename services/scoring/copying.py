@@ -3,6 +3,7 @@
 In a packed row every value follows its length in bytes, and -1 stands for null.
 """
 
+from binascii import unhexlify
 from collections.abc import AsyncIterator, Iterable
 from datetime import UTC, date, datetime
 from struct import Struct
@@ -18,10 +19,10 @@ _INTEGER = Struct("!ii")
 _BIGINT = Struct("!iq")
 
 
-async def copy(connection: Any, table: str, columns: Iterable[str], rows: Iterable[bytes]) -> None:
-    """Append packed rows to a table."""
+async def copy(connection: Any, table: str, columns: str, rows: Iterable[bytes]) -> None:
+    """Append packed rows to a table; its columns are named in their order, separated by blanks."""
     source = _whole(b"".join((_SIGNATURE, *rows, _END)))
-    await connection.copy_to_table(table, source=source, columns=columns, format="binary")
+    await connection.copy_to_table(table, source=source, columns=columns.split(), format="binary")
 
 
 async def _whole(data: bytes) -> AsyncIterator[bytes]:
@@ -52,7 +53,7 @@ def uuid_bytes(text: str) -> bytes:
     Raises:
         ValueError: the text is none.
     """
-    value = bytes.fromhex(text.replace("-", ""))
+    value = unhexlify(text.replace("-", ""))
     if len(value) != 16:
         raise ValueError(f"not a UUID: {text!r}")
     return value

@@ -6,7 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from services.scoring.boards import split_oversized
+from services.scoring.events import COMMISSION
 from services.scoring.projections import ScoringProjection
+from services.scoring.publishing import publish
 from services.scoring.service import Scoring
 from shared.database import Pool
 from shared.lifecycle import Run
@@ -49,6 +51,8 @@ SCORING = Definition(
     folder=Path(__file__).parent,
     open=_open,
     routers=_routers,
+    publish=publish,
+    codecs=(COMMISSION,),
     projection=_projection,
     upkeep={"bucket splitter": _splitting},
 )

@@ -1,120 +1,91 @@
-"""Fold the facts of one lane in journal order, in memory: scorecards change, journal rows and effects come out."""
+"""Fold the facts of one lane in journal order, in memory: scorecards change, and the rows that tell of it come out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
-from uuid import UUID
 
 import msgspec
 
 from services.scoring.inbound import (
-    CommunityFact,
     CommunityFounded,
     CommunityLaunched,
     MemberJoined,
     MemberLeft,
     Message,
-    PersonFact,
     PostPublished,
     PostRemoved,
+    read,
 )
-from services.scoring.ruleset import Act, Effect, Rule, Rulesets
-from services.scoring.scorecard import Community, CountKey, NeverDone, Place, Scorecard, Standing
+from services.scoring.memory import LaneMemory
+from services.scoring.rows import entry_row, journal_row
+from services.scoring.ruleset import Act, Rulesets
+from services.scoring.scorecard import Community, NeverDone, Scorecard, Standing, Touched
 from shared.messaging.facts import InboundFact, Poison
-
-PersonKey = tuple[str, str]
-"""(organization, person)"""
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class JournalRow(msgspec.Struct, frozen=True, gc=False):
-    """A fact as folded; `person` is None for facts about a community, act and ruleset where nothing was done."""
+class Met(msgspec.Struct, frozen=True, gc=False):
+    """A fact with all that it is about; `person` is None for facts about a community."""
 
-    seq: int
     fact: InboundFact
     message: Message
-    person: Scorecard | None
     community: Community
-    act_id: str | None = None
-    act_day: date | None = None
-    ruleset: int | None = None
-    effect: Effect | None = None
+    person: Scorecard | None
 
 
-class Touched(msgspec.Struct, eq=False, gc=False):
-    """A standing that the batch changed: how it was before, and which of its counts changed, with their rules."""
+def meet(memory: LaneMemory, facts: Sequence[InboundFact]) -> list[Met]:
+    """Read the facts, and find in memory whom they are about. Whoever is unknown there is to be looked up before these
+    facts are folded.
 
-    person: Scorecard
-    before: Place
-    size_before: int
-    counts: dict[CountKey, Rule] = {}
-
-
-class LaneMemory:
-    """What is known of one lane: persons, least recently touched first, their communities, and the next journal number.
-
-    Valid only while nobody else changes the lane; `shared.messaging.facts.LaneFacts.memory` says when.
+    Raises:
+        Poison: a fact is not of the shape that scoring needs.
     """
-
-    def __init__(self, lane: int, next_seq: int) -> None:
-        self.lane = lane
-        self.next_seq = next_seq
-        self.persons: dict[PersonKey, Scorecard] = {}
-        self.communities: dict[str, Community] = {}
-        self._counts_held = 0
-
-    def learn(self, person: Scorecard) -> None:
-        """Take in a person as stored."""
-        self.persons[person.organization, person.person] = person
-        self._counts_held += person.rows
-
-    def settle(self, touched: Mapping[Standing, Touched], *, max_persons: int, max_counts: int) -> None:
-        """After a batch: put its persons last, then forget the first ones until what is held is small enough."""
-        for standing, touch in touched.items():
-            self._counts_held += len(standing.counts) - touch.size_before
-            key = (touch.person.organization, touch.person.person)
-            self.persons[key] = self.persons.pop(key)
-        while self.persons and (len(self.persons) > max_persons or self._counts_held > max_counts):
-            forgotten = self.persons.pop(next(iter(self.persons)))
-            self._counts_held -= forgotten.rows
-        if len(self.communities) > max_persons:
-            self.communities = {
-                community: standing.community
-                for person in self.persons.values()
-                for community, standing in person.standings.items()
-            }
+    persons, communities = memory.persons, memory.communities
+    met = []
+    for fact in facts:
+        message = read(fact)
+        community = communities.get(message.community)
+        if community is None:
+            try:
+                community = memory.meet_community(message.community, message.organization, message.zone)
+            except ValueError:
+                raise Poison(fact, f"{message.community!r} is not the id of a community") from None
+        person = None
+        if message.person is not None:
+            if fact.key != message.person:
+                raise Poison(fact, f"the record's key is {fact.key!r}, not the person it is about")
+            person = persons.get((message.organization, message.person))
+            if person is None:
+                person = memory.meet_person(message.organization, message.person)
+        met.append(Met(fact, message, community, person))
+    return met
 
 
 class LaneFold:
-    """One batch of one lane. The memory must hold all persons and communities of the batch that have rows.
+    """One batch of one lane. Everybody whom it is about is known to the memory, and has a number.
 
     Attributes:
-        journal: one row per fact, in order.
+        journal: the rows of `journal`, one per fact, in order.
+        entries: the rows of `point_entries`.
         touched: standings that changed.
-        new_communities: communities met for the first time.
     """
 
     def __init__(self, memory: LaneMemory, rulesets: Rulesets) -> None:
         self.memory = memory
-        self.journal: list[JournalRow] = []
+        self.journal: list[bytes] = []
+        self.entries: list[bytes] = []
         self.touched: dict[Standing, Touched] = {}
-        self.new_communities: list[Community] = []
         self._rulesets = rulesets
 
-    def add(self, fact: InboundFact, message: Message) -> None:
+    def add(self, met: Met) -> None:
         """Fold the next fact.
 
         Raises:
-            Poison: it takes back what was never done, or names no community.
+            Poison: it takes back what was never done, or an id in it is none.
         """
-        memory = self.memory
-        community = memory.communities.get(message.community)
-        if community is None:
-            community = memory.communities[message.community] = _new_community(fact, message)
-            self.new_communities.append(community)
-        self.journal.append(_FOLDS[type(message)](self, fact, message, community))
-        memory.next_seq += 1
+        _FOLDS[type(met.message)](self, met, met.message)
+        self.memory.next_seq += 1
 
     def finish(self) -> None:
         """Bring the rank keys of what was touched up to date."""
@@ -122,82 +93,78 @@ class LaneFold:
             if touch.counts:
                 standing.rekey()
 
-    def _nothing(self, fact: InboundFact, message: CommunityFact, community: Community) -> JournalRow:
-        return JournalRow(self.memory.next_seq, fact, message, None, community)
+    def _nothing(self, met: Met, message: Message) -> None:
+        self._note(met)
 
-    def _joined(self, fact: InboundFact, message: MemberJoined, community: Community) -> JournalRow:
-        person, standing, _ = self._touch(fact, message, community)
+    def _joined(self, met: Met, message: MemberJoined) -> None:
+        standing, _ = self._touch(met)
         standing.active = True
-        if not message.first_in_community:
-            return JournalRow(self.memory.next_seq, fact, message, person, community)
-        act = Act.MEMBER_JOINED
-        return self._count(fact, message, community, act, None, message.local_day, message.occurred_at, 1)
+        if message.first_in_community:
+            self._count(met, Act.MEMBER_JOINED, None, message.local_day, message.occurred_at, 1)
+        else:
+            self._note(met)
 
-    def _left(self, fact: InboundFact, message: MemberLeft, community: Community) -> JournalRow:
-        person, standing, _ = self._touch(fact, message, community)
+    def _left(self, met: Met, message: MemberLeft) -> None:
+        standing, _ = self._touch(met)
         standing.active = False
-        return JournalRow(self.memory.next_seq, fact, message, person, community)
+        self._note(met)
 
-    def _published(self, fact: InboundFact, message: PostPublished, community: Community) -> JournalRow:
-        act, day = Act.POST_PUBLISHED, message.local_day
-        return self._count(fact, message, community, act, message.post, day, message.occurred_at, 1)
+    def _published(self, met: Met, message: PostPublished) -> None:
+        self._count(met, Act.POST_PUBLISHED, message.post, message.local_day, message.occurred_at, 1)
 
-    def _removed(self, fact: InboundFact, message: PostRemoved, community: Community) -> JournalRow:
-        act, day = Act.POST_PUBLISHED, message.act_local_day
-        return self._count(fact, message, community, act, message.post, day, message.act_occurred_at, -1)
+    def _removed(self, met: Met, message: PostRemoved) -> None:
+        self._count(met, Act.POST_PUBLISHED, message.post, message.act_local_day, message.act_occurred_at, -1)
 
     def _count(
-        self,
-        fact: InboundFact,
-        message: PersonFact,
-        community: Community,
-        act: Act,
-        act_id: str | None,
-        act_day: date,
-        act_occurred_at: datetime,
-        step: int,
-    ) -> JournalRow:
+        self, met: Met, act: Act, act_id: str | None, act_day: date, act_occurred_at: datetime, step: int
+    ) -> None:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
-        person, standing, touch = self._touch(fact, message, community)
-        ruleset = self._rulesets.version_at(act_occurred_at)
+        standing, touch = self._touch(met)
+        ruleset = self._rulesets.version_at(met.message.organization, met.community.id, act_occurred_at)
         day = act_day.toordinal() - EPOCH_ORDINAL
         try:
             effect = standing.count(day, act, ruleset, step)
         except NeverDone:
-            raise Poison(fact, f"{message.person} has no {act.label} of {act_day} left to take back") from None
-        touch.counts[day, act, ruleset.version] = ruleset.rules[act]
-        seq = self.memory.next_seq
-        return JournalRow(seq, fact, message, person, community, act_id, act_day, ruleset.version, effect)
+            reason = f"{touch.person.person} has no {act.label} of {act_day} left to take back"
+            raise Poison(met.fact, reason) from None
+        touch.counts[day, act, ruleset.number] = ruleset.rules[act]
+        self._note(met, act_id, act_day, ruleset.number)
+        self.entries.append(entry_row(touch.person.number, self.memory.next_seq, met.community.number, effect))
 
-    def _touch(
-        self, fact: InboundFact, message: PersonFact, community: Community
-    ) -> tuple[Scorecard, Standing, Touched]:
-        if fact.key != message.person:
-            raise Poison(fact, f"the record's key is {fact.key!r}, not the person it is about")
-        key = (message.organization, message.person)
-        person = self.memory.persons.get(key)
-        if person is None:
-            person = self.memory.persons[key] = Scorecard(message.organization, message.person)
+    def _touch(self, met: Met) -> tuple[Standing, Touched]:
+        person, community = met.person, met.community
+        assert person is not None
         standing = person.standings.get(community.id)
         if standing is None:
             standing = person.standings[community.id] = Standing(community)
         touch = self.touched.get(standing)
         if touch is None:
             touch = self.touched[standing] = Touched(person, standing.place, len(standing.counts))
-        return person, standing, touch
+        return standing, touch
+
+    def _note(
+        self, met: Met, act_id: str | None = None, act_day: date | None = None, ruleset: int | None = None
+    ) -> None:
+        """Journal the fact; act and ruleset are None where nothing was done."""
+        memory = self.memory
+        try:
+            row = journal_row(
+                memory.lane,
+                memory.next_seq,
+                met.fact.event_id,
+                met.message,
+                met.community.number,
+                met.person.number if met.person is not None else None,
+                act_id,
+                act_day,
+                ruleset,
+            )
+        except ValueError as error:
+            raise Poison(met.fact, str(error)) from error
+        self.journal.append(row)
 
 
-def _new_community(fact: InboundFact, message: Message) -> Community:
-    try:
-        canonical = str(UUID(message.community))
-    except ValueError:
-        canonical = ""
-    if canonical != message.community:
-        raise Poison(fact, f"{message.community!r} is not the id of a community")
-    return Community(message.community, message.organization, message.zone)
-
-
-_FOLDS: Mapping[type[Message], Callable[[LaneFold, InboundFact, Any, Community], JournalRow]] = {
+_FOLDS: Mapping[type[Message], Callable[[LaneFold, Met, Any], None]] = {
     CommunityFounded: LaneFold._nothing,
     CommunityLaunched: LaneFold._nothing,
     MemberJoined: LaneFold._joined,

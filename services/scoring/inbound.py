@@ -7,6 +7,7 @@ from typing import Annotated, ClassVar
 
 import msgspec
 
+from services.scoring.ruleset import Act
 from shared.messaging.facts import InboundFact, Poison
 
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
@@ -14,6 +15,8 @@ Uuid = Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
 """A UUID as text. Strings hash much faster than `uuid.UUID`; the columns refuse what is not one."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
+Money = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
+"""Minor units."""
 
 
 class Kind(IntEnum):
@@ -25,9 +28,20 @@ class Kind(IntEnum):
     MEMBER_LEFT = 4
     POST_PUBLISHED = 5
     POST_REMOVED = 6
+    POST_RESTORED = 7
+    COMMENT_ADDED = 8
+    COMMENT_REMOVED = 9
+    REACTION_ADDED = 10
+    REACTION_WITHDRAWN = 11
+    CONTENT_SHARED = 12
+    PURCHASE_RECORDED = 13
+    PURCHASE_ATTRIBUTED = 14
+    PURCHASE_REFUNDED = 15
 
 
-class _CommunityFact(msgspec.Struct, frozen=True, gc=False):
+class _Fact(msgspec.Struct, frozen=True, gc=False):
+    kind: ClassVar[Kind]
+
     organization: Name
     community: Uuid
     zone: Name
@@ -36,71 +50,154 @@ class _CommunityFact(msgspec.Struct, frozen=True, gc=False):
     local_day: date
 
 
-class CommunityFounded(_CommunityFact, frozen=True, gc=False):
-    """Worth nothing to anybody, as the next one."""
+class CommunityFact(_Fact, frozen=True, gc=False):
+    """Worth nothing to anybody."""
 
+    person: ClassVar[None] = None
+
+
+class CommunityFounded(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_FOUNDED
 
 
-class CommunityLaunched(_CommunityFact, frozen=True, gc=False):
+class CommunityLaunched(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_LAUNCHED
 
 
-class MemberJoined(msgspec.Struct, frozen=True, gc=False):
-    kind: ClassVar = Kind.MEMBER_JOINED
+class _Later(_Fact, frozen=True, gc=False):
+    """About an earlier act."""
 
-    organization: Name
-    community: Uuid
-    zone: Name
-    person: Name
-    first_in_community: bool
-    occurred_at: Instant
-    recorded_at: Instant
-    local_day: date
-
-
-class MemberLeft(msgspec.Struct, frozen=True, gc=False):
-    kind: ClassVar = Kind.MEMBER_LEFT
-
-    organization: Name
-    community: Uuid
-    zone: Name
-    person: Name
-    occurred_at: Instant
-    recorded_at: Instant
-    local_day: date
-
-
-class PostPublished(msgspec.Struct, frozen=True, gc=False):
-    kind: ClassVar = Kind.POST_PUBLISHED
-
-    organization: Name
-    community: Uuid
-    zone: Name
-    post: Uuid
-    person: Name = msgspec.field(name="author")
-    occurred_at: Instant
-    recorded_at: Instant
-    local_day: date
-
-
-class PostRemoved(msgspec.Struct, frozen=True, gc=False):
-    kind: ClassVar = Kind.POST_REMOVED
-
-    organization: Name
-    community: Uuid
-    zone: Name
-    post: Uuid
-    person: Name = msgspec.field(name="author")
     act_occurred_at: Instant
     act_local_day: date
-    occurred_at: Instant
-    recorded_at: Instant
-    local_day: date
 
 
-PersonFact = MemberJoined | MemberLeft | PostPublished | PostRemoved
-CommunityFact = CommunityFounded | CommunityLaunched
+class MemberJoined(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.MEMBER_JOINED
+
+    person: Name
+    first_in_community: bool
+
+
+class MemberLeft(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.MEMBER_LEFT
+
+    person: Name
+
+
+class PostPublished(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.POST_PUBLISHED
+    act: ClassVar = Act.POST_PUBLISHED
+
+    person: Name = msgspec.field(name="author")
+    act_id: Uuid = msgspec.field(name="post")
+
+
+class PostRemoved(_Later, frozen=True, gc=False):
+    kind: ClassVar = Kind.POST_REMOVED
+    act: ClassVar = Act.POST_PUBLISHED
+
+    person: Name = msgspec.field(name="author")
+    act_id: Uuid = msgspec.field(name="post")
+
+
+class PostRestored(_Later, frozen=True, gc=False):
+    kind: ClassVar = Kind.POST_RESTORED
+    act: ClassVar = Act.POST_PUBLISHED
+
+    person: Name = msgspec.field(name="author")
+    act_id: Uuid = msgspec.field(name="post")
+
+
+class CommentAdded(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.COMMENT_ADDED
+    act: ClassVar = Act.COMMENT_ADDED
+
+    person: Name = msgspec.field(name="author")
+    act_id: Uuid = msgspec.field(name="comment")
+
+
+class CommentRemoved(_Later, frozen=True, gc=False):
+    kind: ClassVar = Kind.COMMENT_REMOVED
+    act: ClassVar = Act.COMMENT_ADDED
+
+    person: Name = msgspec.field(name="author")
+    act_id: Uuid = msgspec.field(name="comment")
+
+
+class ReactionAdded(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.REACTION_ADDED
+    act: ClassVar = Act.REACTION_ADDED
+
+    person: Name
+    counts: bool
+    act_id: Uuid = msgspec.field(name="reaction")
+
+
+class ReactionWithdrawn(_Later, frozen=True, gc=False):
+    kind: ClassVar = Kind.REACTION_WITHDRAWN
+    act: ClassVar = Act.REACTION_ADDED
+
+    person: Name
+    counts: bool
+    act_id: Uuid = msgspec.field(name="reaction")
+
+
+class ContentShared(_Fact, frozen=True, gc=False):
+    kind: ClassVar = Kind.CONTENT_SHARED
+    act: ClassVar = Act.CONTENT_SHARED
+
+    person: Name = msgspec.field(name="sharer")
+    act_id: Uuid = msgspec.field(name="share")
+
+
+class PurchaseRecorded(_Fact, frozen=True, gc=False):
+    """Journaled with what was paid as amount, and with order id, currency and the commissionable part as details."""
+
+    kind: ClassVar = Kind.PURCHASE_RECORDED
+
+    person: Name = msgspec.field(name="buyer")
+    purchase: Uuid
+    order_id: Name
+    currency: Name
+    paid: Money = msgspec.field(name="paid_minor")
+    commissionable: Money = msgspec.field(name="commissionable_minor")
+
+
+class Link(msgspec.Struct, frozen=True, gc=False):
+    """Who stands at a level of the chain."""
+
+    level: Annotated[int, msgspec.Meta(ge=1, le=2)]
+    person: Name
+
+
+class PurchaseAttributed(_Fact, frozen=True, gc=False):
+    """Journaled with the chain as details."""
+
+    kind: ClassVar = Kind.PURCHASE_ATTRIBUTED
+
+    person: Name = msgspec.field(name="buyer")
+    purchase: Uuid
+    chain: list[Link]
+
+
+class PurchaseRefunded(_Fact, frozen=True, gc=False):
+    """Journaled with what was paid back as amount, and with the refund's id as details."""
+
+    kind: ClassVar = Kind.PURCHASE_REFUNDED
+
+    person: Name = msgspec.field(name="buyer")
+    purchase: Uuid
+    refund: Uuid
+    amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
+    refunded: Money = msgspec.field(name="refunded_minor")
+
+
+Done = PostPublished | CommentAdded | ReactionAdded | ContentShared
+"""An act that stands from then on."""
+
+TakenBack = PostRemoved | CommentRemoved | ReactionWithdrawn
+PurchaseFact = PurchaseRecorded | PurchaseAttributed | PurchaseRefunded
+PersonFact = MemberJoined | MemberLeft | Done | TakenBack | PostRestored | PurchaseFact
 Message = PersonFact | CommunityFact
 
 _READ_AS: Mapping[str, type[Message]] = {
@@ -110,6 +207,15 @@ _READ_AS: Mapping[str, type[Message]] = {
     "membership.member-left.v1": MemberLeft,
     "content.post-published.v1": PostPublished,
     "content.post-removed.v1": PostRemoved,
+    "content.post-restored.v1": PostRestored,
+    "content.comment-added.v1": CommentAdded,
+    "content.comment-removed.v1": CommentRemoved,
+    "content.reaction-added.v1": ReactionAdded,
+    "content.reaction-withdrawn.v1": ReactionWithdrawn,
+    "content.content-shared.v1": ContentShared,
+    "campaigns.purchase-recorded.v1": PurchaseRecorded,
+    "campaigns.purchase-attributed.v1": PurchaseAttributed,
+    "campaigns.purchase-refunded.v1": PurchaseRefunded,
 }
 
 TYPES = frozenset(_READ_AS)

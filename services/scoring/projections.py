@@ -4,9 +4,10 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.scoring.boards import Layout, hold_layout
-from services.scoring.fold import LaneFold, LaneMemory
-from services.scoring.inbound import TYPES, Message, read
-from services.scoring.recall import new_memories, recall
+from services.scoring.fold import LaneFold, meet
+from services.scoring.inbound import TYPES
+from services.scoring.memory import LaneMemory
+from services.scoring.recall import look_up, new_memories
 from services.scoring.ruleset import Rulesets
 from services.scoring.writing import write
 from shared.messaging.facts import LaneFacts
@@ -41,19 +42,15 @@ class ScoringProjection:
         """
         await hold_layout(connection)
         lanes = [lane for lane in lanes if lane.facts]
-        messages = [[read(fact) for fact in lane.facts] for lane in lanes]
-        memories = await self._memories(connection, lanes)
-        batches = list(zip(memories, messages, strict=True))
-        await recall(connection, batches)
-        beginnings = await self._layout.of(connection, _numbers(batches))
-        folds = []
-        for lane, (memory, read_facts) in zip(lanes, batches, strict=True):
-            fold = LaneFold(memory, self._rulesets)
-            for fact, message in zip(lane.facts, read_facts, strict=True):
-                fold.add(fact, message)
+        folds = [LaneFold(memory, self._rulesets) for memory in await self._memories(connection, lanes)]
+        batches = [meet(fold.memory, lane.facts) for fold, lane in zip(folds, lanes, strict=True)]
+        await look_up(connection, [fold.memory for fold in folds])
+        for fold, batch in zip(folds, batches, strict=True):
+            for met in batch:
+                fold.add(met)
             fold.finish()
-            folds.append(fold)
-        await write(connection, folds, beginnings)
+        numbers = {standing.community.number for fold in folds for standing in fold.touched}
+        await write(connection, folds, await self._layout.of(connection, numbers))
         for lane, fold in zip(lanes, folds, strict=True):
             fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
             lane.memory = fold.memory
@@ -66,13 +63,3 @@ class ScoringProjection:
         for lane in lanes:
             lane.memory = None
         return memories
-
-
-def _numbers(batches: Sequence[tuple[LaneMemory, Sequence[Message]]]) -> set[int]:
-    """The numbers of the communities of these messages that have one."""
-    return {
-        number
-        for memory, messages in batches
-        for community in {message.community for message in messages} & memory.communities.keys()
-        if (number := memory.communities[community].number)
-    }

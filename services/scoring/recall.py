@@ -1,10 +1,9 @@
-"""Bring into memory what a batch needs and the memory lacks: one query per table, plain reads only."""
+"""Look up who is unknown to the memories: one query per table, plain reads; then rows for those who have none."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from services.scoring.fold import LaneMemory, PersonKey
-from services.scoring.inbound import CommunityFact, Message
+from services.scoring.memory import LaneMemory, PersonKey
 from services.scoring.ruleset import Act
 from services.scoring.scorecard import Community, Scorecard, Standing
 
@@ -21,42 +20,59 @@ async def new_memories(connection: Any, lanes: Sequence[int]) -> Mapping[int, La
     return {lane: LaneMemory(lane, next_seq) for lane, next_seq in rows}
 
 
-async def recall(connection: Any, batches: Sequence[tuple[LaneMemory, Sequence[Message]]]) -> None:
-    """Load the communities and persons of these messages into each lane's memory. Who has no row stays unknown."""
-    await _recall_communities(connection, batches)
-    homes: dict[PersonKey, LaneMemory] = {}
-    for memory, messages in batches:
-        known = memory.persons
-        for message in messages:
-            if not isinstance(message, CommunityFact) and (key := (message.organization, message.person)) not in known:
-                homes[key] = memory
-    if homes:
-        await _recall_persons(connection, homes)
+async def look_up(connection: Any, memories: Sequence[LaneMemory]) -> None:
+    """Make known whom these memories met: read what is stored of them, and give a number to who has none."""
+    await _look_up_communities(connection, memories)
+    await _look_up_persons(connection, memories)
+    for memory in memories:
+        memory.looked_up()
 
 
-async def _recall_communities(connection: Any, batches: Sequence[tuple[LaneMemory, Sequence[Message]]]) -> None:
-    homes = [
-        (memory, {message.community for message in messages} - memory.communities.keys())
-        for memory, messages in batches
-    ]
-    missing: set[str] = set().union(*(wanted for _, wanted in homes))
-    if not missing:
+async def _look_up_communities(connection: Any, memories: Sequence[LaneMemory]) -> None:
+    unknown: dict[str, list[Community]] = {}
+    for memory in memories:
+        for community in memory.unknown_communities.values():
+            unknown.setdefault(community.id, []).append(community)
+    if not unknown:
         return
+    await _fill_communities(connection, unknown)
+    new = sorted(id for id, communities in unknown.items() if not communities[0].number)
+    if not new:
+        return
+    await connection.execute(
+        """
+        insert into communities (community, organization, zone)
+        select community, organization, zone
+          from unnest($1::uuid[], $2::text[], $3::text[]) as new (community, organization, zone)
+            on conflict (community) do nothing
+        """,
+        new,
+        [unknown[id][0].organization for id in new],
+        [unknown[id][0].zone for id in new],
+    )
+    # Another lane may have been first: its row is visible to a new statement, not to a `returning` of the former.
+    await _fill_communities(connection, {id: unknown[id] for id in new})
+
+
+async def _fill_communities(connection: Any, unknown: Mapping[str, Sequence[Community]]) -> None:
     rows = await connection.fetch(
         """
         select community::text, organization, zone, community_no, half_life_days
           from communities
          where community = any ($1::uuid[])
         """,
-        list(missing),
+        list(unknown),
     )
-    found = {row[0]: row for row in rows}
-    for memory, wanted in homes:
-        for community in wanted & found.keys():
-            memory.communities[community] = _community(*found[community])
+    for id, organization, zone, number, half_life_days in rows:
+        for community in unknown[id]:
+            community.organization, community.zone = organization, zone
+            community.number, community.half_life_days = number, half_life_days
 
 
-async def _recall_persons(connection: Any, homes: Mapping[PersonKey, LaneMemory]) -> None:
+async def _look_up_persons(connection: Any, memories: Sequence[LaneMemory]) -> None:
+    homes = {key: memory for memory in memories for key in memory.unknown_persons}
+    if not homes:
+        return
     rows = await connection.fetch(
         """
         select person_no, organization, person
@@ -66,22 +82,15 @@ async def _recall_persons(connection: Any, homes: Mapping[PersonKey, LaneMemory]
         [organization for organization, _ in homes],
         [person for _, person in homes],
     )
-    persons = {number: Scorecard(organization, person, number=number) for number, organization, person in rows}
-    if not persons:
-        return
-    standings = await _recall_standings(connection, persons, homes)
-    counts = await connection.fetch(
-        """
-        select person_no, community_no, day - date '1970-01-01', act, ruleset, n, score
-          from day_counts
-         where person_no = any ($1)
-        """,
-        list(persons),
-    )
-    for number, community_no, day, act, ruleset, n, score in counts:
-        standings[number, community_no].restore((day, Act(act), ruleset), n, score)
-    for person in persons.values():
-        homes[person.organization, person.person].learn(person)
+    persons: dict[int, Scorecard] = {}
+    for number, organization, person in rows:
+        scorecard = persons[number] = homes[organization, person].unknown_persons[organization, person]
+        scorecard.number = number
+    if persons:
+        standings = await _recall_standings(connection, persons, homes)
+        await _recall_counts(connection, persons, standings)
+    if len(persons) < len(homes):
+        await _number_persons(connection, homes)
 
 
 async def _recall_standings(
@@ -98,14 +107,44 @@ async def _recall_standings(
         list(persons),
     )
     standings = {}
-    for number, key, points, active, *columns in rows:
+    for number, key, points, active, id, organization, zone, community_no, half_life_days in rows:
         person = persons[number]
         communities = homes[person.organization, person.person].communities
-        community = communities.setdefault(columns[0], _community(*columns))
+        community = communities.get(id)
+        if community is None:
+            community = communities[id] = Community(id, organization, zone, community_no, half_life_days)
         standing = Standing(community, key=key, points=points, active=active)
-        standings[number, columns[3]] = person.standings[community.id] = standing
+        standings[number, community_no] = person.standings[id] = standing
     return standings
 
 
-def _community(id: str, organization: str, zone: str, number: int, half_life_days: int) -> Community:
-    return Community(id, organization, zone, number=number, half_life_days=half_life_days)
+async def _recall_counts(
+    connection: Any, persons: Mapping[int, Scorecard], standings: Mapping[tuple[int, int], Standing]
+) -> None:
+    rows = await connection.fetch(
+        """
+        select person_no, community_no, day - date '1970-01-01', act, ruleset, n, score
+          from day_counts
+         where person_no = any ($1)
+        """,
+        list(persons),
+    )
+    for number, community_no, day, act, ruleset, n, score in rows:
+        standings[number, community_no].restore((day, Act(act), ruleset), n, score)
+
+
+async def _number_persons(connection: Any, homes: Mapping[PersonKey, LaneMemory]) -> None:
+    new = {key: memory for key, memory in homes.items() if not memory.unknown_persons[key].number}
+    rows = await connection.fetch(
+        """
+        insert into persons (organization, person, lane)
+        select organization, person, lane
+          from unnest($1::text[], $2::text[], $3::smallint[]) as new (organization, person, lane)
+        returning person_no, organization, person
+        """,
+        [organization for organization, _ in new],
+        [person for _, person in new],
+        [memory.lane for memory in new.values()],
+    )
+    for number, organization, person in rows:
+        new[organization, person].unknown_persons[organization, person].number = number

@@ -3,12 +3,12 @@
 import msgspec
 
 from services.scoring.rankkey import rank_key
-from services.scoring.ruleset import Act, Effect, Ruleset
+from services.scoring.ruleset import Act, Effect, Rule, Ruleset
 
 # What is kept in memory for many persons holds no cycles: `gc=False` spares the collector from walking all of it.
 
 CountKey = tuple[int, Act, int]
-"""(day, act, version of the ruleset). A day is the number of days since 1970-01-01."""
+"""(day, act, number of the ruleset version). A day is the number of days since 1970-01-01."""
 
 
 class NeverDone(Exception):
@@ -63,7 +63,7 @@ class Standing(msgspec.Struct, eq=False, gc=False):
         Raises:
             NeverDone: none stands that could be taken back.
         """
-        key = (day, act, ruleset.version)
+        key = (day, act, ruleset.number)
         before = self.counts.get(key, 0)
         after = before + step
         if after < 0:
@@ -95,3 +95,12 @@ class Scorecard(msgspec.Struct, eq=False, gc=False):
     def rows(self) -> int:
         """How many counts it holds, over all communities."""
         return sum(len(standing.counts) for standing in self.standings.values())
+
+
+class Touched(msgspec.Struct, eq=False, gc=False):
+    """A standing that the batch changed: how it was before, and which of its counts changed, with their rules."""
+
+    person: Scorecard
+    before: Place
+    size_before: int
+    counts: dict[CountKey, Rule] = {}

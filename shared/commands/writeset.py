@@ -9,11 +9,10 @@ import msgspec
 import uuid_utils
 
 from shared.commands.command import Command, Decision, Lookup, Stream
+from shared.commands.factrows import fact_row
 from shared.commands.recorded import Recorded
 from shared.commands.writing import Writing
 from shared.eventstore import Appended, Head, NewFact, NewKey
-from shared.messaging.cloudevents import envelope
-from shared.partitioning import partition_of
 from shared.position import Position, Token
 
 KEY_LIFETIME = timedelta(hours=24)
@@ -105,7 +104,16 @@ class WriteSet:
                     self.recorded_at,
                 )
                 recorded.append(fact)
-                facts.append(self._fact_row(number, group, stream, fact, command.traceparent))
+                facts.append(
+                    fact_row(
+                        self._writing,
+                        stream.fold.codec,
+                        fact,
+                        group=group,
+                        command=number,
+                        traceparent=command.traceparent,
+                    )
+                )
             after[stream.id] = (state, version)
         if command.idempotency is not None:
             self.keys.append(self._key_row(number, group, command, decision))
@@ -117,36 +125,6 @@ class WriteSet:
         self.recorded += recorded
         for (lookup, key), value in decision.learned.items():
             self._found[lookup.name, key] = value
-
-    def _fact_row(
-        self,
-        number: int,
-        group: int,
-        stream: Stream[Any],
-        fact: Recorded,
-        traceparent: str | None,
-    ) -> NewFact:
-        codec, writing = stream.fold.codec, self._writing
-        message = writing.publish(fact)
-        partition = key = headers = value = None
-        if message is not None:
-            partition, key = partition_of(message.key, writing.partitions), message.key
-            headers = msgspec.json.encode(envelope(writing.service, fact, message, traceparent)).decode()
-            value = msgspec.json.encode(message.data)
-        return NewFact(
-            group=group,
-            command=number,
-            stream_id=fact.stream_id,
-            version=fact.version,
-            event_id=fact.event_id,
-            type=codec.type_of(fact.event),
-            data=codec.encode(fact.event).decode(),
-            occurred_at=fact.occurred_at,
-            partition=partition,
-            key=key,
-            headers=headers,
-            value=value,
-        )
 
     def _key_row(self, number: int, group: int, command: Command, decision: Decision) -> NewKey:
         key = command.idempotency

@@ -157,7 +157,7 @@ async def test_a_fact_of_the_wrong_shape_can_never_be_applied(pool: "asyncpg.Poo
         ({"occurred_at": "2026-03-01T12:00:00"}, "cannot be read"),
         ({"local_day": "2026-02-30"}, "cannot be read"),
         ({"community": "0190A0A0-0000-7000-8000-000000000000"}, "not the id of a community"),
-        ({"community": "x" * 36}, "invalid UUID"),
+        ({"community": "x" * 36}, "not the id of a community"),
         ({"post": "y" * 36}, "hex"),
         ({"author": "somebody else"}, "key"),
         ({"organization": "a\0b"}, "invalid byte sequence"),

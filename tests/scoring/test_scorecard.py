@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from services.scoring.ruleset import DEFAULT, Act, Reason, Rule, Ruleset, Rulesets
+from services.scoring.ruleset import DEFAULT, Act, Reason, Rule, Ruleset
 from services.scoring.scorecard import Community, NeverDone, Place, Standing
 
 MONDAY, TUESDAY = 20_000, 20_001
@@ -68,7 +68,7 @@ def test_acts_of_one_kind_and_day_are_capped_apart_from_others() -> None:
 
 
 def test_each_version_counts_by_itself() -> None:
-    doubled = Ruleset(2, datetime(2026, 1, 1, tzinfo=UTC), {Act.POST_PUBLISHED: Rule(1, 20, 1)}, (), 0)
+    doubled = Ruleset(2, 1, datetime(2026, 1, 1, tzinfo=UTC), {Act.POST_PUBLISHED: Rule(1, 20, 1)}, (), 0)
     one = standing()
     for ruleset in (DEFAULT, doubled, doubled):
         one.count(MONDAY, Act.POST_PUBLISHED, ruleset, 1)
@@ -95,16 +95,3 @@ def test_only_active_members_with_a_score_have_a_place() -> None:
 
 def test_the_reason_is_stored_by_a_number_that_stays() -> None:
     assert (Reason.DAILY_CAP, Act.POST_PUBLISHED, Act.MEMBER_JOINED) == (1, 1, 5)
-
-
-def test_the_version_in_force_at_an_instant() -> None:
-    second = Ruleset(2, datetime(2026, 1, 1, tzinfo=UTC), {}, (), 0)
-    third = Ruleset(3, datetime(2026, 2, 1, tzinfo=UTC), {}, (), 0)
-    rulesets = Rulesets([DEFAULT, second, third])
-    instants = [datetime(1931, 5, 1, tzinfo=UTC), datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 3, 1, tzinfo=UTC)]
-    assert [rulesets.version_at(instant).version for instant in instants] == [1, 2, 3]
-
-
-def test_versions_out_of_order_are_refused() -> None:
-    with pytest.raises(ValueError, match="order"):
-        Rulesets([Ruleset(2, datetime(2026, 1, 1, tzinfo=UTC), {}, (), 0)])
