@@ -19,7 +19,7 @@ Connection = Any
 
 def plain(fact: InboundFact) -> Fact:
     """A fact as the oracle takes it."""
-    data = msgspec.json.decode(fact.value) | {"type": fact.type, "id": fact.event_id}
+    data: dict[str, Any] = msgspec.json.decode(fact.value) | {"type": fact.type, "id": fact.event_id}
     for name, value in data.items():
         if name.endswith("_at") and value is not None:
             data[name] = datetime.fromisoformat(value)

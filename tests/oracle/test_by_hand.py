@@ -9,11 +9,9 @@ import pytest
 
 from shared.moments import moment
 from tests.oracle.conftest import WorkOut
-from tests.oracle.told import MARCH_1, MARCH_2, activity, later, points
-from tests.oracle.oracle import DEFAULT, Effect, Ruleset, Scores, Version, local_day
+from tests.oracle.oracle import Effect, Ruleset, Scores, Version, local_day
+from tests.oracle.told import MARCH_1, MARCH_2, activity, later, points, priced
 from tests.scoring.story import NOON, Story
-
-
 
 # --- Caps ---
 
@@ -130,12 +128,12 @@ async def test_who_returns_has_joined_once(work_out: WorkOut, story: Story, town
 
 CHEAP = Ruleset(
     2,
-    DEFAULT.prices | {"post_published": (3, 4, 2), "reaction_added": (2, 0, 1)},
+    priced(post_published=(3, 4, 2), reaction_added=(2, 0, 1)),
     divisor=1000,
     levels=(800, 250),
     hold_days=0,
 )
-DEAR = Ruleset(3, DEFAULT.prices | {"post_published": (100, 70, None)}, levels=())
+DEAR = Ruleset(3, priced(post_published=(100, 70, None)), levels=())
 
 
 async def test_two_versions_on_one_day_have_a_cap_each(work_out: WorkOut, story: Story, town: str) -> None:
@@ -169,8 +167,8 @@ async def test_a_community_of_its_own_rules(work_out: WorkOut, story: Story) -> 
     versions = [
         Version("acme", None, NOON - timedelta(days=9), CHEAP),
         Version("acme", own, NOON, DEAR),
-        Version("acme", None, later(10), Ruleset(4, DEFAULT.prices | {"post_published": (1, 1, None)})),
-        Version("rivals", None, NOON - timedelta(days=1), Ruleset(5, DEFAULT.prices | {"post_published": (9, 9, 9)})),
+        Version("acme", None, later(10), Ruleset(4, priced(post_published=(1, 1, None)))),
+        Version("rivals", None, NOON - timedelta(days=1), Ruleset(5, priced(post_published=(9, 9, 9)))),
     ]
     facts = [
         story.published("ana", own, at=later(-1)),

@@ -14,7 +14,6 @@ TWO_LEVELS = Ruleset(2, DEFAULT.prices, levels=(1000, 250))
 BEFORE = NOON - timedelta(days=1)
 
 
-
 async def test_points_of_a_purchase_and_of_its_refunds(work_out: WorkOut, story: Story, town: str) -> None:
     """10.50 paid back in three equal parts. Each part alone is floor(3.5) = 3 points, 9 in all: one would be left."""
     bought = story.bought("ana", town, 1050)

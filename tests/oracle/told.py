@@ -4,13 +4,18 @@ from collections.abc import Sequence
 from datetime import date, datetime, timedelta
 
 from shared.messaging.facts import InboundFact
-from tests.oracle.oracle import Effect, Scores
+from tests.oracle.oracle import DEFAULT, Effect, Price, Scores
 from tests.scoring.story import NOON
 
 MARCH_1 = date(2026, 3, 1)
 MARCH_2 = date(2026, 3, 2)
 
 _NOTHING = Effect("", "", 0, 0, 0, 0, 0)
+
+
+def priced(**changed: Price) -> dict[str, Price]:
+    """The prices of the default with these changes."""
+    return {**DEFAULT.prices, **changed}
 
 
 def later(minutes: float) -> datetime:
