@@ -14,7 +14,7 @@ NEIGHBOURS = 2
 
 
 class Placed(NamedTuple):
-    """A member on a board. `key` is the rank key of activity, or the points."""
+    """A member on a board. `key` is the rank key of activity, or the points, or the commission in minor units."""
 
     rank: int
     person: str
@@ -52,7 +52,7 @@ def _on_board(metric: Metric, where: str = "true") -> str:
     """Members of the board, with their keys."""
     return f"""
         select person, {metric.column} as key
-          from standings
+          from {metric.table}
          where community_no = :community and {metric.on_board} and {where}
     """
 
@@ -114,16 +114,13 @@ def _place_statement(metric: Metric) -> TextClause:
     column = metric.column
     ties_above = _on_board(metric, f"{column} = own.key and person < own.person")
     ties_below = _on_board(metric, f"{column} = own.key and person > own.person")
+    own = "person = :person"
+    if metric is not Metric.COMMISSION:
+        # Standings are found by the person's number.
+        own = "person_no = (select person_no from persons where organization = :organization and person = :person)"
     return text(
         f"""
-        with own as (
-            select standings.person, {column} as key
-              from persons
-              join standings using (person_no)
-             where organization = :organization
-               and persons.person = :person
-               and community_no = :community
-               and {metric.on_board}),
+        with own as ({_on_board(metric, own)}),
         near as (
             select * from own
             union all

@@ -40,18 +40,24 @@ class Metric(IntEnum):
 
     ACTIVITY = 1
     POINTS = 2
+    COMMISSION = 3
 
     __hash__ = int.__hash__  # an enum's own hashes its name, in Python, for every standing that moves
 
     @property
+    def table(self) -> str:
+        """Where the standings of the board are; one row per member, with `community_no` and `person`."""
+        return "commission_standings" if self is Metric.COMMISSION else "standings"
+
+    @property
     def column(self) -> str:
-        """The column of `standings` that orders the board."""
-        return "activity_key" if self is Metric.ACTIVITY else "points"
+        """The column that orders the board."""
+        return "activity_key" if self is Metric.ACTIVITY else self.name.lower()
 
     @property
     def on_board(self) -> str:
         """The condition under which a standing is on the board, as in the board's partial index."""
-        return "active and activity_key is not null" if self is Metric.ACTIVITY else "active and points <> 0"
+        return f"active and {self.column} " + ("is not null" if self is Metric.ACTIVITY else "<> 0")
 
 
 class Bucket(NamedTuple):
@@ -61,6 +67,10 @@ class Bucket(NamedTuple):
 
 Board = tuple[Metric, int]
 """(metric, community number)"""
+
+
+Moved = tuple[int, int | None, int | None]
+"""(community number, key before, key after); None: not on the board."""
 
 
 class Beginnings(NamedTuple):
@@ -74,27 +84,30 @@ class Beginnings(NamedTuple):
         place = bisect_right(lower_keys, key)
         return lower_keys[place - 1] if place else LOWEST
 
-    def moves(self, changes: Iterable[tuple[int, Place, Place]]) -> list[tuple[Metric, int, int, int]]:
-        """What these changes (community number, before, after) add to buckets: (metric, community number, lower key,
-        members), sorted. Moves inside a bucket cancel out."""
+    def moves(
+        self, changes: Iterable[tuple[int, Place, Place]], commission: Iterable[Moved] = ()
+    ) -> list[tuple[Metric, int, int, int]]:
+        """What these changes (community number, before, after), and these of the commission board, add to buckets:
+        (metric, community number, lower key, members), sorted. Moves inside a bucket cancel out."""
         added: Counter[tuple[Metric, int, int]] = Counter()
         for community, before, after in changes:
-            for metric, old, new in (
-                (Metric.ACTIVITY, before.activity, after.activity),
-                (Metric.POINTS, before.points, after.points),
-            ):
-                if old == new:
-                    continue
-                board = (metric, community)
-                left = None if old is None else self.bucket_of(board, old)
-                entered = None if new is None else self.bucket_of(board, new)
-                if left == entered:
-                    continue
-                if left is not None:
-                    added[metric, community, left] -= 1
-                if entered is not None:
-                    added[metric, community, entered] += 1
+            if before.activity != after.activity:
+                self._move(added, (Metric.ACTIVITY, community), before.activity, after.activity)
+            if before.points != after.points:
+                self._move(added, (Metric.POINTS, community), before.points, after.points)
+        for community, old, new in commission:
+            self._move(added, (Metric.COMMISSION, community), old, new)
         return sorted((*bucket, members) for bucket, members in added.items() if members)
+
+    def _move(self, added: Counter[tuple[Metric, int, int]], board: Board, old: int | None, new: int | None) -> None:
+        left = None if old is None else self.bucket_of(board, old)
+        entered = None if new is None else self.bucket_of(board, new)
+        if left == entered:
+            return
+        if left is not None:
+            added[*board, left] -= 1
+        if entered is not None:
+            added[*board, entered] += 1
 
 
 class Layout:
@@ -183,7 +196,7 @@ async def _split(connection: Any, board: Board, oversized: int) -> None:
         groups = await connection.fetch(
             f"""
             select {metric.column}, count(*)
-              from standings
+              from {metric.table}
              where community_no = $1
                and {metric.on_board}
                and {metric.column} >= $2

@@ -32,8 +32,8 @@ async def _whole(data: bytes) -> AsyncIterator[bytes]:
 
 def row(types: str) -> Struct:
     """Packs the number of columns, then for each of these columns (h smallint, i integer or date, q bigint or
-    timestamptz, 16s uuid, ? boolean; separated by blanks) its length and value."""
-    return Struct("!h" + "".join(f"i{type}" for type in types.split()))
+    timestamptz, 16s uuid, ? boolean; separated by blanks) its length and value; for - only the length -1, of a null."""
+    return Struct("!h" + "".join("i" if type == "-" else f"i{type}" for type in types.split()))
 
 
 def micros(instant: datetime) -> int:
@@ -74,6 +74,11 @@ def bigint(value: int | None) -> bytes:
 
 def uuid(value: bytes | None) -> bytes:
     return _NULL if value is None else b"\0\0\0\x10" + value
+
+
+def jsonb(value: bytes | None) -> bytes:
+    """JSON; its format has version 1."""
+    return _NULL if value is None else (len(value) + 1).to_bytes(4) + b"\1" + value
 
 
 def text(value: str) -> bytes:

@@ -28,8 +28,8 @@ def _open(kernel: Kernel) -> Scoring:
     return Scoring(kernel.reader, kernel.passed, kernel.ready)
 
 
-def _projection(_settings: Settings) -> ScoringProjection:
-    return ScoringProjection()
+def _projection(settings: Settings) -> ScoringProjection:
+    return ScoringProjection(partitions=settings.partitions)
 
 
 def _splitting(pool: Pool) -> Run:

@@ -1,69 +1,47 @@
 """Fold the facts of one lane in journal order, in memory: scorecards change, and the rows that tell of it come out."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from typing import Any
 
-import msgspec
-
 from services.scoring.inbound import (
+    CommentAdded,
+    CommentRemoved,
+    CommunityFact,
     CommunityFounded,
     CommunityLaunched,
+    ContentShared,
+    Done,
     MemberJoined,
     MemberLeft,
     Message,
     PostPublished,
     PostRemoved,
-    read,
+    PostRestored,
+    PurchaseAttributed,
+    PurchaseFact,
+    PurchaseRecorded,
+    PurchaseRefunded,
+    ReactionAdded,
+    ReactionWithdrawn,
+    TakenBack,
 )
+from services.scoring.meeting import Met
 from services.scoring.memory import LaneMemory
+from services.scoring.orders import OrderBook
 from services.scoring.rows import entry_row, journal_row
-from services.scoring.ruleset import Act, Rulesets
-from services.scoring.scorecard import Community, NeverDone, Scorecard, Standing, Touched
-from shared.messaging.facts import InboundFact, Poison
+from services.scoring.ruleset import NO_PURCHASE, Act, Effect, Ruleset, Rulesets
+from services.scoring.scorecard import NeverDone, Standing, Touched
+from shared.messaging.facts import Poison
 
 EPOCH_ORDINAL = date(1970, 1, 1).toordinal()
 
 
-class Met(msgspec.Struct, frozen=True, gc=False):
-    """A fact with all that it is about; `person` is None for facts about a community."""
-
-    fact: InboundFact
-    message: Message
-    community: Community
-    person: Scorecard | None
-
-
-def meet(memory: LaneMemory, facts: Sequence[InboundFact]) -> list[Met]:
-    """Read the facts, and find in memory whom they are about. Whoever is unknown there is to be looked up before these
-    facts are folded.
-
-    Raises:
-        Poison: a fact is not of the shape that scoring needs.
-    """
-    persons, communities = memory.persons, memory.communities
-    met = []
-    for fact in facts:
-        message = read(fact)
-        community = communities.get(message.community)
-        if community is None:
-            try:
-                community = memory.meet_community(message.community, message.organization, message.zone)
-            except ValueError:
-                raise Poison(fact, f"{message.community!r} is not the id of a community") from None
-        person = None
-        if message.person is not None:
-            if fact.key != message.person:
-                raise Poison(fact, f"the record's key is {fact.key!r}, not the person it is about")
-            person = persons.get((message.organization, message.person))
-            if person is None:
-                person = memory.meet_person(message.organization, message.person)
-        met.append(Met(fact, message, community, person))
-    return met
-
-
 class LaneFold:
     """One batch of one lane. Everybody whom it is about is known to the memory, and has a number.
+
+    Args:
+        orders: after all purchase facts of the batch.
 
     Attributes:
         journal: the rows of `journal`, one per fact, in order.
@@ -71,8 +49,9 @@ class LaneFold:
         touched: standings that changed.
     """
 
-    def __init__(self, memory: LaneMemory, rulesets: Rulesets) -> None:
+    def __init__(self, memory: LaneMemory, rulesets: Rulesets, orders: OrderBook) -> None:
         self.memory = memory
+        self.orders = orders
         self.journal: list[bytes] = []
         self.entries: list[bytes] = []
         self.touched: dict[Standing, Touched] = {}
@@ -93,34 +72,66 @@ class LaneFold:
             if touch.counts:
                 standing.rekey()
 
-    def _nothing(self, met: Met, message: Message) -> None:
+    def _nothing(self, met: Met, message: CommunityFact) -> None:
         self._note(met)
 
     def _joined(self, met: Met, message: MemberJoined) -> None:
-        standing, _ = self._touch(met)
-        standing.active = True
+        standing, touch = self._touch(met)
+        standing.active = touch.membership = True
         if message.first_in_community:
             self._count(met, Act.MEMBER_JOINED, None, message.local_day, message.occurred_at, 1)
         else:
             self._note(met)
 
     def _left(self, met: Met, message: MemberLeft) -> None:
-        standing, _ = self._touch(met)
-        standing.active = False
+        standing, touch = self._touch(met)
+        standing.active, touch.membership = False, True
         self._note(met)
 
-    def _published(self, met: Met, message: PostPublished) -> None:
-        self._count(met, Act.POST_PUBLISHED, message.post, message.local_day, message.occurred_at, 1)
+    def _done(self, met: Met, message: Done) -> None:
+        self._count(met, message.act, message.act_id, message.local_day, message.occurred_at, 1)
 
-    def _removed(self, met: Met, message: PostRemoved) -> None:
-        self._count(met, Act.POST_PUBLISHED, message.post, message.act_local_day, message.act_occurred_at, -1)
+    def _taken_back(self, met: Met, message: TakenBack) -> None:
+        self._count(met, message.act, message.act_id, message.act_local_day, message.act_occurred_at, -1)
+
+    def _restored(self, met: Met, message: PostRestored) -> None:
+        self._count(met, message.act, message.act_id, message.act_local_day, message.act_occurred_at, 1)
+
+    def _reacted(self, met: Met, message: ReactionAdded) -> None:
+        if message.counts:
+            self._done(met, message)
+        else:
+            self._note(met, message.act_id)
+
+    def _reaction_withdrawn(self, met: Met, message: ReactionWithdrawn) -> None:
+        if message.counts:
+            self._taken_back(met, message)
+        else:
+            self._note(met, message.act_id)
+
+    def _purchase(self, met: Met, message: PurchaseFact) -> None:
+        worth = self.orders.worth[met.fact.event_id]
+        order, effect = worth.order, NO_PURCHASE
+        self._note(met, order.purchase, order.day, order.ruleset.number, message.amount, message.details)
+        if worth.step:
+            effect = self._stand(met, Act.PURCHASE, order.day, order.ruleset, worth.step)
+        if worth.points:
+            standing, _ = self._touch(met)
+            standing.points += worth.points
+            effect = effect.plus(worth.points)
+        self._enter(met, effect)
 
     def _count(
         self, met: Met, act: Act, act_id: str | None, act_day: date, act_occurred_at: datetime, step: int
     ) -> None:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
-        standing, touch = self._touch(met)
         ruleset = self._rulesets.version_at(met.message.organization, met.community.id, act_occurred_at)
+        effect = self._stand(met, act, act_day, ruleset, step)
+        self._note(met, act_id, act_day, ruleset.number)
+        self._enter(met, effect)
+
+    def _stand(self, met: Met, act: Act, act_day: date, ruleset: Ruleset, step: int) -> Effect:
+        standing, touch = self._touch(met)
         day = act_day.toordinal() - EPOCH_ORDINAL
         try:
             effect = standing.count(day, act, ruleset, step)
@@ -128,8 +139,7 @@ class LaneFold:
             reason = f"{touch.person.person} has no {act.label} of {act_day} left to take back"
             raise Poison(met.fact, reason) from None
         touch.counts[day, act, ruleset.number] = ruleset.rules[act]
-        self._note(met, act_id, act_day, ruleset.number)
-        self.entries.append(entry_row(touch.person.number, self.memory.next_seq, met.community.number, effect))
+        return effect
 
     def _touch(self, met: Met) -> tuple[Standing, Touched]:
         person, community = met.person, met.community
@@ -142,10 +152,21 @@ class LaneFold:
             touch = self.touched[standing] = Touched(person, standing.place, len(standing.counts))
         return standing, touch
 
+    def _enter(self, met: Met, effect: Effect) -> None:
+        """Keep what the fact changed; nothing where the rule wanted nothing."""
+        if met.person is not None and effect.wanted:
+            self.entries.append(entry_row(met.person.number, self.memory.next_seq, met.community.number, effect))
+
     def _note(
-        self, met: Met, act_id: str | None = None, act_day: date | None = None, ruleset: int | None = None
+        self,
+        met: Met,
+        act_id: str | None = None,
+        act_day: date | None = None,
+        ruleset: int | None = None,
+        amount: int | None = None,
+        details: Mapping[str, Any] | None = None,
     ) -> None:
-        """Journal the fact; act and ruleset are None where nothing was done."""
+        """Journal the fact; day and ruleset are None where nothing was done."""
         memory = self.memory
         try:
             row = journal_row(
@@ -158,6 +179,8 @@ class LaneFold:
                 act_id,
                 act_day,
                 ruleset,
+                amount,
+                details,
             )
         except ValueError as error:
             raise Poison(met.fact, str(error)) from error
@@ -169,6 +192,15 @@ _FOLDS: Mapping[type[Message], Callable[[LaneFold, Met, Any], None]] = {
     CommunityLaunched: LaneFold._nothing,
     MemberJoined: LaneFold._joined,
     MemberLeft: LaneFold._left,
-    PostPublished: LaneFold._published,
-    PostRemoved: LaneFold._removed,
+    PostPublished: LaneFold._done,
+    PostRemoved: LaneFold._taken_back,
+    PostRestored: LaneFold._restored,
+    CommentAdded: LaneFold._done,
+    CommentRemoved: LaneFold._taken_back,
+    ReactionAdded: LaneFold._reacted,
+    ReactionWithdrawn: LaneFold._reaction_withdrawn,
+    ContentShared: LaneFold._done,
+    PurchaseRecorded: LaneFold._purchase,
+    PurchaseAttributed: LaneFold._purchase,
+    PurchaseRefunded: LaneFold._purchase,
 }

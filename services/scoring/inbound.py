@@ -3,7 +3,8 @@
 from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import IntEnum
-from typing import Annotated, ClassVar
+from typing import Annotated, Any, ClassVar
+from uuid import UUID
 
 import msgspec
 
@@ -151,16 +152,19 @@ class ContentShared(_Fact, frozen=True, gc=False):
 
 
 class PurchaseRecorded(_Fact, frozen=True, gc=False):
-    """Journaled with what was paid as amount, and with order id, currency and the commissionable part as details."""
-
     kind: ClassVar = Kind.PURCHASE_RECORDED
 
     person: Name = msgspec.field(name="buyer")
-    purchase: Uuid
+    purchase: UUID
     order_id: Name
     currency: Name
-    paid: Money = msgspec.field(name="paid_minor")
+    amount: Money = msgspec.field(name="paid_minor")
     commissionable: Money = msgspec.field(name="commissionable_minor")
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        """What the journal keeps of it beside its amount; so of the next ones."""
+        return {"order_id": self.order_id, "currency": self.currency, "commissionable": self.commissionable}
 
 
 class Link(msgspec.Struct, frozen=True, gc=False):
@@ -171,25 +175,30 @@ class Link(msgspec.Struct, frozen=True, gc=False):
 
 
 class PurchaseAttributed(_Fact, frozen=True, gc=False):
-    """Journaled with the chain as details."""
-
     kind: ClassVar = Kind.PURCHASE_ATTRIBUTED
+    amount: ClassVar[None] = None
 
     person: Name = msgspec.field(name="buyer")
-    purchase: Uuid
+    purchase: UUID
     chain: list[Link]
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"chain": msgspec.to_builtins(self.chain)}
 
 
 class PurchaseRefunded(_Fact, frozen=True, gc=False):
-    """Journaled with what was paid back as amount, and with the refund's id as details."""
-
     kind: ClassVar = Kind.PURCHASE_REFUNDED
 
     person: Name = msgspec.field(name="buyer")
-    purchase: Uuid
-    refund: Uuid
+    purchase: UUID
+    refund: UUID
     amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
     refunded: Money = msgspec.field(name="refunded_minor")
+
+    @property
+    def details(self) -> Mapping[str, Any]:
+        return {"refund": str(self.refund)}
 
 
 Done = PostPublished | CommentAdded | ReactionAdded | ContentShared

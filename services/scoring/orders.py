@@ -11,12 +11,13 @@ import msgspec
 from services.scoring.commission import Cause, Order, booked
 from services.scoring.events import CommissionBooked
 from services.scoring.inbound import PurchaseAttributed, PurchaseFact, PurchaseRecorded, PurchaseRefunded
+from services.scoring.meeting import Met
 from services.scoring.ruleset import Act, Rulesets
-from services.scoring.scorecard import Community, Scorecard
+from services.scoring.scorecard import Community
 from shared.messaging.facts import InboundFact, Poison
 
-OrderKey = tuple[str, str, str]
-"""(organization, buyer, purchase)"""
+OrderKey = tuple[str, str, str, str]
+"""(organization, buyer, community, purchase)"""
 
 
 class Worth(msgspec.Struct, frozen=True, gc=False):
@@ -48,25 +49,21 @@ class Booking(NamedTuple):
 class OrderBook:
     """The orders that a batch of one lane is about.
 
-    Args:
-        known: those that the batch did not begin.
-
     Attributes:
-        new: orders that the batch began.
+        known: those that the batch did not begin, as stored; to be filled in before its facts are folded.
+        new: those that it began.
         worth: per event id.
         bookings: in the order of the facts.
     """
 
-    def __init__(self, rulesets: Rulesets, known: Iterable[Order] = ()) -> None:
+    def __init__(self, rulesets: Rulesets) -> None:
+        self.known: dict[OrderKey, Order] = {}
         self.new: dict[OrderKey, Order] = {}
-        self.known = {(order.buyer.organization, order.buyer.person, order.purchase): order for order in known}
         self.worth: dict[str, Worth] = {}
         self.bookings: list[Booking] = []
         self._rulesets = rulesets
 
-    def add(
-        self, fact: InboundFact, message: PurchaseFact, community: Community, buyer: Scorecard, seq: int
-    ) -> None:
+    def fold(self, met: Met, message: PurchaseFact, seq: int) -> None:
         """Fold the next fact, which gets this journal number.
 
         Raises:
@@ -74,32 +71,30 @@ class OrderBook:
         """
         match message:
             case PurchaseRecorded():
-                worth = self._recorded(fact, message, community, buyer)
+                worth = self._recorded(met, message)
             case PurchaseAttributed():
-                worth = self._attributed(fact, message, seq)
+                worth = self._attributed(met.fact, message, seq)
             case PurchaseRefunded():
-                worth = self._refunded(fact, message, seq)
-        self.worth[fact.event_id] = worth
+                worth = self._refunded(met.fact, message, seq)
+        self.worth[met.fact.event_id] = worth
 
-    def _recorded(
-        self, fact: InboundFact, message: PurchaseRecorded, community: Community, buyer: Scorecard
-    ) -> Worth:
-        if message.commissionable > message.paid:
-            raise Poison(fact, "more is commissionable than was paid")
-        ruleset = self._rulesets.version_at(message.organization, message.community, message.occurred_at)
+    def _recorded(self, met: Met, message: PurchaseRecorded) -> Worth:
+        if message.commissionable > message.amount:
+            raise Poison(met.fact, "more is commissionable than was paid")
+        assert met.person is not None
         order = Order(
-            buyer=buyer,
-            community=community,
-            purchase=message.purchase,
+            buyer=met.person,
+            community=met.community,
+            purchase=str(message.purchase),
             order_id=message.order_id,
             currency=message.currency,
             occurred_at=message.occurred_at,
             day=message.local_day,
-            ruleset=ruleset,
-            paid=message.paid,
+            ruleset=self._rulesets.version_at(message.organization, message.community, message.occurred_at),
+            paid=message.amount,
             commissionable=message.commissionable,
         )
-        self.new[_key(message)] = order
+        self.new[key_of(message)] = order
         return Worth(order, step=1 if order.paid else 0, points=_points(order))
 
     def _attributed(self, fact: InboundFact, message: PurchaseAttributed, seq: int) -> Worth:
@@ -120,23 +115,45 @@ class OrderBook:
             raise Poison(
                 fact, f"{order.refunded} of {order.paid} refunded after this, by its own account {message.refunded}"
             )
-        cause = Cause(fact.event_id, message.refund, message.occurred_at, message.local_day)
+        cause = Cause(fact.event_id, str(message.refund), message.occurred_at, message.local_day)
         self._book(fact, order, due, cause, seq)
         return Worth(order, step=0 if order.net_paid else -1, points=_points(order) - points)
 
     def _book(self, fact: InboundFact, order: Order, before: Sequence[int], cause: Cause, seq: int) -> None:
-        self.bookings += [Booking(entry, order.community, seq, fact) for entry in booked(order, before, cause)]
+        try:
+            self.bookings += [Booking(entry, order.community, seq, fact) for entry in booked(order, before, cause)]
+        except OverflowError:
+            raise Poison(fact, "its commission would be payable after the end of all calendars") from None
 
     def _order(self, fact: InboundFact, message: PurchaseFact) -> Order:
-        key = _key(message)
+        key = key_of(message)
         order = self.new.get(key) or self.known.get(key)
         if order is None:
             raise Poison(fact, f"{message.person} has no purchase {message.purchase}")
         return order
 
 
-def _key(message: PurchaseFact) -> OrderKey:
-    return message.organization, message.person, message.purchase
+def key_of(message: PurchaseFact) -> OrderKey:
+    """Which order a fact is about."""
+    return message.organization, message.person, message.community, str(message.purchase)
+
+
+def purchases_of(batch: Iterable[Met], first_seq: int) -> list[tuple[Met, PurchaseFact, int]]:
+    """The facts about purchases, with their journal numbers, of a batch that begins with this number."""
+    return [
+        (met, met.message, seq)
+        for seq, met in enumerate(batch, start=first_seq)
+        if isinstance(met.message, PurchaseRecorded | PurchaseAttributed | PurchaseRefunded)
+    ]
+
+
+def needed(purchases: Iterable[tuple[Met, PurchaseFact, int]]) -> set[OrderKey]:
+    """The orders that these facts are about and do not begin."""
+    begun: set[OrderKey] = set()
+    needed: set[OrderKey] = set()
+    for _, message, _ in purchases:
+        (begun if isinstance(message, PurchaseRecorded) else needed).add(key_of(message))
+    return needed - begun
 
 
 def _points(order: Order) -> int:

@@ -4,13 +4,21 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.scoring.boards import Layout, hold_layout
-from services.scoring.fold import LaneFold, meet
+from services.scoring.events import COMMISSION
+from services.scoring.fold import LaneFold
 from services.scoring.inbound import TYPES
+from services.scoring.meeting import Met, meet
 from services.scoring.memory import LaneMemory
-from services.scoring.recall import look_up, new_memories
+from services.scoring.orders import OrderBook, needed, purchases_of
+from services.scoring.publishing import publish
+from services.scoring.recall import give_numbers, look_up, new_memories, recall_orders
 from services.scoring.ruleset import Rulesets
+from services.scoring.rulesetreads import PublishedRulesets
 from services.scoring.writing import write
+from shared.commands.writing import Writing
 from shared.messaging.facts import LaneFacts
+from shared.messaging.lane_publishing import Following, publish_from_lane
+from shared.service import projects_nothing
 
 TOPICS = ("membership.events", "content.events", "campaigns.events", "scoring.events")
 
@@ -19,7 +27,7 @@ class ScoringProjection:
     """The one consumer of scoring (`shared.messaging.facts.Projection`).
 
     Args:
-        rulesets: what acts are worth.
+        partitions: of the topic on which it publishes what follows from facts.
         persons_in_memory, counts_in_memory: bounds per lane; who was touched longest ago is forgotten first.
     """
 
@@ -28,12 +36,13 @@ class ScoringProjection:
     types = TYPES
 
     def __init__(
-        self, rulesets: Rulesets | None = None, *, persons_in_memory: int = 10_000, counts_in_memory: int = 50_000
+        self, *, partitions: int = 12, persons_in_memory: int = 10_000, counts_in_memory: int = 50_000
     ) -> None:
-        self._rulesets = rulesets or Rulesets()
+        self._writing = Writing("scoring", "scoring.events", partitions, publish, projects_nothing)
         self._persons_in_memory = persons_in_memory
         self._counts_in_memory = counts_in_memory
         self._layout = Layout()
+        self._rulesets = PublishedRulesets()
 
     async def apply(self, connection: Any, lanes: Sequence[LaneFacts]) -> None:
         """Fold the facts of these lanes and write the result; see `Projection.apply`.
@@ -42,9 +51,15 @@ class ScoringProjection:
         """
         await hold_layout(connection)
         lanes = [lane for lane in lanes if lane.facts]
-        folds = [LaneFold(memory, self._rulesets) for memory in await self._memories(connection, lanes)]
-        batches = [meet(fold.memory, lane.facts) for fold, lane in zip(folds, lanes, strict=True)]
-        await look_up(connection, [fold.memory for fold in folds])
+        memories = await self._memories(connection, lanes)
+        batches = [meet(memory, lane.facts) for memory, lane in zip(memories, lanes, strict=True)]
+        await look_up(connection, memories)
+        organizations = {met.message.organization for batch in batches for met in batch}
+        rulesets = await self._rulesets.of(connection, organizations)
+        folds = [LaneFold(memory, rulesets, OrderBook(rulesets)) for memory in memories]
+        await self._fold_orders(connection, folds, batches, rulesets)
+        await self._publish(connection, folds)
+        await give_numbers(connection, memories)
         for fold, batch in zip(folds, batches, strict=True):
             for met in batch:
                 fold.add(met)
@@ -54,6 +69,27 @@ class ScoringProjection:
         for lane, fold in zip(lanes, folds, strict=True):
             fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
             lane.memory = fold.memory
+
+    async def _fold_orders(
+        self, connection: Any, folds: Sequence[LaneFold], batches: Sequence[Sequence[Met]], rulesets: Rulesets
+    ) -> None:
+        purchases = [purchases_of(batch, fold.memory.next_seq) for fold, batch in zip(folds, batches, strict=True)]
+        wanted = {key: fold for fold, facts in zip(folds, purchases, strict=True) for key in needed(facts)}
+        stored = await recall_orders(connection, {key: fold.memory for key, fold in wanted.items()}, rulesets)
+        for key, order in stored.items():
+            wanted[key].orders.known[key] = order
+        for fold, facts in zip(folds, purchases, strict=True):
+            for fact in facts:
+                fold.orders.fold(*fact)
+
+    async def _publish(self, connection: Any, folds: Sequence[LaneFold]) -> None:
+        """The first write of the transaction."""
+        following = [
+            Following(f"commission-{booking.booked.entry}", booking.booked, booking.cause.traceparent)
+            for fold in folds
+            for booking in fold.orders.bookings
+        ]
+        await publish_from_lane(connection, self._writing, COMMISSION, following)
 
     async def _memories(self, connection: Any, lanes: Sequence[LaneFacts]) -> list[LaneMemory]:
         """The memory of each lane, taken from it: it comes back only if all goes well."""

@@ -6,6 +6,7 @@ from typing import Any, NamedTuple
 from uuid import UUID
 
 from sqlalchemy import BigInteger, DateTime, MetaData, SmallInteger, func
+from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
@@ -50,6 +51,7 @@ class JournalRow(_Table, table=True):
     act_day: date | None
     amount: int | None = Field(sa_type=BigInteger)
     ruleset: int | None
+    details: Any = Field(sa_type=JSONB, nullable=True)
 
 
 class EntryRow(_Table, table=True):

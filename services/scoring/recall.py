@@ -1,10 +1,14 @@
-"""Look up who is unknown to the memories: one query per table, plain reads; then rows for those who have none."""
+"""Look up what a batch needs and the memories lack: one query per table, plain reads; then numbers for who has none."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+import msgspec
+
+from services.scoring.commission import Order
 from services.scoring.memory import LaneMemory, PersonKey
-from services.scoring.ruleset import Act
+from services.scoring.orders import OrderKey
+from services.scoring.ruleset import Act, Rulesets
 from services.scoring.scorecard import Community, Scorecard, Standing
 
 
@@ -21,21 +25,68 @@ async def new_memories(connection: Any, lanes: Sequence[int]) -> Mapping[int, La
 
 
 async def look_up(connection: Any, memories: Sequence[LaneMemory]) -> None:
-    """Make known whom these memories met: read what is stored of them, and give a number to who has none."""
-    await _look_up_communities(connection, memories)
+    """Read what is stored of whom these memories met. Writes nothing."""
+    if unknown := _unknown_communities(memories):
+        await _fill_communities(connection, unknown)
     await _look_up_persons(connection, memories)
+
+
+async def give_numbers(connection: Any, memories: Sequence[LaneMemory]) -> None:
+    """Give a number to everybody whom these memories met and the look-up did not find. Then all are known."""
+    await _number_communities(connection, _unknown_communities(memories))
+    await _number_persons(connection, {key: memory for memory in memories for key in memory.unknown_persons})
     for memory in memories:
         memory.looked_up()
 
 
-async def _look_up_communities(connection: Any, memories: Sequence[LaneMemory]) -> None:
+async def recall_orders(
+    connection: Any, wanted: Mapping[OrderKey, LaneMemory], rulesets: Rulesets
+) -> Mapping[OrderKey, Order]:
+    """Those of the wanted orders that are stored, each given with the memory that knows its buyer and community."""
+    if not wanted:
+        return {}
+    rows = await connection.fetch(
+        """
+        select wanted.*, order_id, currency, occurred_at, day, ruleset, paid, commissionable, refunded, chain
+          from unnest($1::text[], $2::text[], $3::text[], $4::text[])
+               as wanted (organization, person, community, purchase)
+          join persons using (organization, person)
+          join communities on communities.community = wanted.community::uuid
+          join orders on orders.person_no = persons.person_no
+                     and orders.community_no = communities.community_no
+                     and orders.purchase = wanted.purchase::uuid
+        """,
+        *(list(column) for column in zip(*wanted, strict=True)),
+    )
+    orders = {}
+    for *key_columns, order_id, currency, at, day, ruleset, paid, commissionable, refunded, chain in rows:
+        organization, person, community, purchase = key = tuple(key_columns)
+        orders[key] = Order(
+            wanted[key].persons[organization, person],
+            wanted[key].communities[community],
+            purchase,
+            order_id,
+            currency,
+            at,
+            day,
+            rulesets.numbered(ruleset),
+            paid,
+            commissionable,
+            refunded,
+            chain=None if chain is None else msgspec.json.decode(chain),
+        )
+    return orders
+
+
+def _unknown_communities(memories: Sequence[LaneMemory]) -> Mapping[str, Sequence[Community]]:
     unknown: dict[str, list[Community]] = {}
     for memory in memories:
         for community in memory.unknown_communities.values():
             unknown.setdefault(community.id, []).append(community)
-    if not unknown:
-        return
-    await _fill_communities(connection, unknown)
+    return unknown
+
+
+async def _number_communities(connection: Any, unknown: Mapping[str, Sequence[Community]]) -> None:
     new = sorted(id for id, communities in unknown.items() if not communities[0].number)
     if not new:
         return
@@ -89,8 +140,6 @@ async def _look_up_persons(connection: Any, memories: Sequence[LaneMemory]) -> N
     if persons:
         standings = await _recall_standings(connection, persons, homes)
         await _recall_counts(connection, persons, standings)
-    if len(persons) < len(homes):
-        await _number_persons(connection, homes)
 
 
 async def _recall_standings(
@@ -135,6 +184,8 @@ async def _recall_counts(
 
 async def _number_persons(connection: Any, homes: Mapping[PersonKey, LaneMemory]) -> None:
     new = {key: memory for key, memory in homes.items() if not memory.unknown_persons[key].number}
+    if not new:
+        return
     rows = await connection.fetch(
         """
         insert into persons (organization, person, lane)

@@ -1,16 +1,20 @@
 """The rows of the tables that grow by every fact, packed for COPY in the very pass that folds the fact."""
 
+from collections.abc import Mapping
 from datetime import date
+from typing import Any
 
-from services.scoring.copying import days, integer, micros, row, smallint, uuid, uuid_bytes
+import msgspec
+
+from services.scoring.copying import bigint, days, integer, jsonb, micros, row, smallint, uuid, uuid_bytes
 from services.scoring.inbound import Message
 from services.scoring.ruleset import Effect
 
-JOURNAL = "lane seq event_id kind community_no occurred_at recorded_at local_day person_no act_id act_day ruleset"
+JOURNAL = "lane seq event_id kind community_no occurred_at recorded_at local_day person_no act_id act_day ruleset amount details"
 ENTRY = "person_no seq community_no act points_wanted points_given weight_wanted weight_given reason"
 
 _JOURNAL = row("h q 16s h i q q i")
-_ACT = row("h q 16s h i q q i i 16s i i")
+_ACT = row("h q 16s h i q q i i 16s i i - -")
 _ENTRY = row("i q i h q q i i")
 
 
@@ -24,6 +28,8 @@ def journal_row(
     act_id: str | None,
     act_day: date | None,
     ruleset: int | None,
+    amount: int | None = None,
+    details: Mapping[str, Any] | None = None,
 ) -> bytes:
     """One row of `journal`.
 
@@ -31,20 +37,22 @@ def journal_row(
         ValueError: an id is no UUID.
     """
     fields = (
-        12, 2, lane, 8, seq, 16, uuid_bytes(event_id), 2, message.kind, 4, community_no,
+        14, 2, lane, 8, seq, 16, uuid_bytes(event_id), 2, message.kind, 4, community_no,
         8, micros(message.occurred_at), 8, micros(message.recorded_at),
         4, days(message.local_day),
     )  # fmt: skip
-    if act_id is not None and person_no is not None and act_day is not None and ruleset is not None:
+    if person_no is not None and act_id is not None and act_day is not None and ruleset is not None and details is None:
         # Nearly every row; packed at once, in half the time.
         packed_id = uuid_bytes(act_id)
-        return _ACT.pack(*fields, 4, person_no, 16, packed_id, 4, days(act_day), 4, ruleset)
+        return _ACT.pack(*fields, 4, person_no, 16, packed_id, 4, days(act_day), 4, ruleset, -1, -1)
     return b"".join((
         _JOURNAL.pack(*fields),
         integer(person_no),
         uuid(None if act_id is None else uuid_bytes(act_id)),
         integer(None if act_day is None else days(act_day)),
         integer(ruleset),
+        bigint(amount),
+        jsonb(None if details is None else msgspec.json.encode(details)),
     ))  # fmt: skip
 
 

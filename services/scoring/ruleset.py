@@ -9,7 +9,6 @@ from typing import Annotated, Literal, NamedTuple, Self, TypeAlias, cast
 
 import msgspec
 
-
 ActName: TypeAlias = Literal[
     "post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"
 ]
@@ -52,6 +51,21 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     weight_wanted: int
     weight_given: int
     reason: Reason | None
+
+    @property
+    def wanted(self) -> bool:
+        """Whether the rule wanted anything at all."""
+        return bool(self.points_wanted or self.weight_wanted)
+
+    def plus(self, points: int) -> "Effect":
+        """This, and points that no cap limits."""
+        return msgspec.structs.replace(
+            self, points_wanted=self.points_wanted + points, points_given=self.points_given + points
+        )
+
+
+NO_PURCHASE = Effect(Act.PURCHASE, 0, 0, 0, 0, None)
+"""What a refund of a part changes beside the points of the money."""
 
 
 Worth: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=1_000_000)]
@@ -169,7 +183,7 @@ class Ruleset(msgspec.Struct, frozen=True, dict=True):
                     points_given=rule.points * step * counts,
                     weight_wanted=rule.weight * step,
                     weight_given=rule.weight * step * counts,
-                    reason=None if counts else Reason.DAILY_CAP,
+                    reason=None if counts or not (rule.points or rule.weight) else Reason.DAILY_CAP,
                 )
                 for step in (-1, 1)
             )

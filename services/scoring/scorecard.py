@@ -98,9 +98,16 @@ class Scorecard(msgspec.Struct, eq=False, gc=False):
 
 
 class Touched(msgspec.Struct, eq=False, gc=False):
-    """A standing that the batch changed: how it was before, and which of its counts changed, with their rules."""
+    """A standing that the batch changed.
+
+    Attributes:
+        before, size_before: its place and the number of its counts before the batch.
+        counts: those that changed, with their rules.
+        membership: whether a join or a leave was among the facts.
+    """
 
     person: Scorecard
     before: Place
     size_before: int
     counts: dict[CountKey, Rule] = {}
+    membership: bool = False

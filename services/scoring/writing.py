@@ -6,7 +6,8 @@ from itertools import chain
 from typing import Any
 
 from services.scoring import copying
-from services.scoring.boards import Beginnings
+from services.scoring.boards import Beginnings, Moved
+from services.scoring.commissionwrites import write_commission, write_orders
 from services.scoring.fold import LaneFold
 from services.scoring.rows import ENTRY, JOURNAL
 from shared.failpoints import failpoint
@@ -19,8 +20,8 @@ _EPOCH_DAYS = copying.days(date(1970, 1, 1))
 
 
 async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
-    """Store the batch. What crosses persons (rank buckets) is added and comes last, so that lanes wait for each other
-    no longer than the commit takes; all else belongs to the lanes of the batch alone, and is set."""
+    """Store the batch. What crosses persons (commission, rank buckets) is added and comes last, so that lanes wait for
+    each other no longer than the commit takes; all else belongs to the lanes of the batch alone, and is set."""
     await _stage(connection)
     await copying.copy(connection, "journal", JOURNAL, chain.from_iterable(fold.journal for fold in folds))
     await failpoint("scoring.after-journal")
@@ -29,7 +30,10 @@ async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnin
     await failpoint("scoring.after-entries")
     await _write_counts(connection, folds)
     await _write_standings(connection, folds)
-    await _add_to_buckets(connection, folds, beginnings)
+    await write_orders(connection, folds)
+    await failpoint("scoring.before-commission")
+    moved = await write_commission(connection, folds)
+    await _add_to_buckets(connection, folds, beginnings, moved)
 
 
 async def _stage(connection: Any) -> None:
@@ -86,13 +90,15 @@ async def _write_standings(connection: Any, folds: Sequence[LaneFold]) -> None:
         )
 
 
-async def _add_to_buckets(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
+async def _add_to_buckets(
+    connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings, commission: Sequence[Moved]
+) -> None:
     changes = (
         (standing.community.number, touch.before, standing.place)
         for fold in folds
         for standing, touch in fold.touched.items()
     )
-    if moves := beginnings.moves(changes):
+    if moves := beginnings.moves(changes, commission):
         await connection.execute(
             """
             insert into rank_buckets (metric, community_no, lower_key, members)

@@ -1,17 +1,14 @@
 """The tables of scoring as comparable values, told by names: numbers that depend on who came first are left out."""
 
-from collections import Counter, defaultdict
 from collections.abc import Mapping
 from typing import Any
-
-from services.scoring.rankkey import rank_key
 
 Tables = Mapping[str, list[tuple[Any, ...]]]
 
 _QUERIES = {
     "journal": """
         select event_id, kind, organization, person, community, occurred_at, recorded_at, local_day, act_id, act_day,
-               amount, ruleset, journal.lane
+               amount, details, ruleset, journal.lane
           from journal
           left join (select person_no, person from persons) persons using (person_no)
           join communities using (community_no)
@@ -35,6 +32,31 @@ _QUERIES = {
           join persons using (person_no)
           join communities using (community_no)
     """,
+    "orders": """
+        select persons.organization, person, community, purchase, order_id, currency, occurred_at, day, ruleset, paid,
+               commissionable, refunded, chain
+          from orders
+          join persons using (person_no)
+          join communities using (community_no)
+    """,
+    "commission_entries": """
+        select entry, entries.organization, entries.person, community, purchase, order_id, refund, level,
+               entries.amount, currency, rate, entries.ruleset, payable_at, entries.event_id, journal.event_id, lane
+          from commission_entries as entries
+          join journal using (lane, seq)
+          join communities on communities.community_no = entries.community_no
+    """,
+    "commission_standings": """
+        select organization, person, community, commission, active
+          from commission_standings
+          join communities using (community_no)
+    """,
+    "published": """
+        select stream_id, version, type, data::text, occurred_at, events.partition, key,
+               convert_from(value, 'UTF8')::jsonb - 'recorded_at'
+          from events
+          join outbox using (epoch, transaction_id, sequence)
+    """,
     "communities": "select community, organization, zone, half_life_days from communities",
     "rank_buckets": """
         select metric, community, sum(members)
@@ -56,30 +78,9 @@ async def tables(connection: Any) -> Tables:
 async def empty(connection: Any) -> None:
     """Put the database back to how it was made."""
     await connection.execute(
-        "truncate journal, point_entries, day_counts, standings, rank_buckets, persons, communities restart identity"
-    )
-
-
-async def recomputed(connection: Any) -> list[tuple[Any, ...]]:
-    """(organization, person, community, rank key, points) of everybody, anew from the journal in a few lines."""
-    rows = await connection.fetch(
         """
-        select communities.organization, person, community, kind, coalesce(act_day - date '1970-01-01', 0), ruleset
-          from journal
-          join communities using (community_no)
-          join persons using (person_no)
+        truncate journal, point_entries, day_counts, standings, rank_buckets, persons, communities, orders,
+                 commission_entries, commission_standings, events, outbox
+         restart identity
         """
     )
-    people: defaultdict[tuple[Any, ...], Counter[tuple[int, str]]] = defaultdict(Counter)
-    for *who, kind, day, ruleset in rows:
-        acts = people[tuple(who)]
-        if ruleset is not None:
-            acts[day, "join" if kind == 3 else "post"] += -1 if kind == 6 else 1
-    result = []
-    for who, acts in people.items():
-        scores: Counter[int] = Counter()
-        for (day, act), n in acts.items():
-            scores[day] += 10 * min(n, 5) if act == "post" else 5 * n
-        points = sum(10 * min(n, 5) for (_, act), n in acts.items() if act == "post")
-        result.append((*who, rank_key(scores, 7), points))
-    return sorted(result, key=repr)

@@ -59,7 +59,7 @@ async def counted(connection: Any) -> list[tuple[Any, ...]]:
                   from rank_buckets where metric = $1),
             counted as (
                 select buckets.community_no, lower_key, members,
-                       (select count(*) from standings
+                       (select count(*) from {metric.table} as standings
                          where standings.community_no = buckets.community_no and {metric.on_board}
                            and {metric.column} >= lower_key and {metric.column} < upper) as inside
                   from buckets)

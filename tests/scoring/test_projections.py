@@ -2,7 +2,7 @@
 
 import random
 from collections.abc import Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 import asyncpg
@@ -14,39 +14,108 @@ from services.scoring.projections import ScoringProjection
 from shared.messaging.facts import InboundFact, Poison
 from shared.messaging.lanes import Lanes, poison_reason
 from tests.scoring.feeder import Feeder, as_records
+from tests.scoring.publishing import STINGY, publish_rules
+from tests.scoring.recomputing import recomputed, recomputed_commission
 from tests.scoring.story import NOON, Story
-from tests.scoring.tables import empty, recomputed, tables
+from tests.scoring.tables import empty, tables
 
 PEOPLE = [("acme", "ana"), ("acme", "bo"), ("acme", "cai"), ("zenith", "ana"), ("acme", "dee")]
 ACTIONS = st.tuples(
-    st.sampled_from(PEOPLE), st.integers(0, 1), st.integers(-3, 3), st.sampled_from(["post"] * 5 + ["remove", "member"])
+    st.sampled_from(PEOPLE),
+    st.integers(0, 1),
+    st.integers(-3, 3),
+    st.sampled_from(["post"] * 5 + ["remove", "restore", "member", "comment", "uncomment", "react", "unreact", "share"])
+    | st.sampled_from(["buy", "attribute", "refund", "refund"]),
 )
+Action = tuple[tuple[str, str], int, int, str]
 
 
-def history(actions: Sequence[tuple[tuple[str, str], int, int, str]]) -> list[list[InboundFact]]:
-    """The facts of these actions, per topic in the order in which they happened."""
-    stories = {organization: Story(organization=organization) for organization in ("acme", "zenith")}
-    communities = {(name, number): story.community() for name, story in stories.items() for number in (0, 1)}
-    members, content = [], []
-    posts: dict[tuple[tuple[str, str], int], list[InboundFact]] = {}
-    inside: dict[tuple[tuple[str, str], int], bool] = {}
-    for minute, (who, number, day, action) in enumerate(actions):
-        story, community = stories[who[0]], communities[who[0], number]
+class History:
+    """Makes the facts of actions, per topic in the order in which they happened."""
+
+    def __init__(self) -> None:
+        self.stories = {organization: Story(organization=organization) for organization in ("acme", "zenith")}
+        self.communities = {
+            (name, number): story.community() for name, story in self.stories.items() for number in (0, 1)
+        }
+        self.members: list[InboundFact] = []
+        self.content: list[InboundFact] = []
+        self.campaigns: list[InboundFact] = []
+        self._standing: dict[tuple[Any, ...], list[InboundFact]] = {}
+        self._left: dict[str, int] = {}
+        self._inside: dict[tuple[Any, ...], bool] = {}
+
+    def act(self, minute: int, action: Action) -> None:
+        (organization, person), number, day, name = action
+        story, community = self.stories[organization], self.communities[organization, number]
         at = NOON + timedelta(days=day, minutes=minute)
-        own = posts.setdefault((who, number), [])
-        if action == "post":
-            own.append(story.published(who[1], community, at=at))
-            content.append(own[-1])
-        elif action == "remove" and own:
-            content.append(story.removed(own.pop(minute % len(own)), at=at + timedelta(days=1)))
-        elif action == "member":
-            first, active = (who, number) not in inside, inside.get((who, number), False)
-            inside[who, number] = not active
-            fact = (
-                story.left(who[1], community, at=at) if active else story.joined(who[1], community, first=first, at=at)
-            )
-            members.append(fact)
-    return [members, content]
+        later = at + timedelta(days=1)
+        own = {kind: self._standing.setdefault((organization, person, number, kind), []) for kind in KINDS}
+        match name:
+            case "post":
+                own["post"].append(story.published(person, community, at=at))
+                self.content.append(own["post"][-1])
+            case "remove" if own["post"]:
+                own["removed"].append(own["post"].pop(minute % len(own["post"])))
+                self.content.append(story.removed(own["removed"][-1], at=later))
+            case "restore" if own["removed"]:
+                own["post"].append(own["removed"].pop())
+                self.content.append(story.restored(own["post"][-1], at=later))
+            case "comment":
+                own["comment"].append(story.commented(person, community, at=at))
+                self.content.append(own["comment"][-1])
+            case "uncomment" if own["comment"]:
+                self.content.append(story.comment_removed(own["comment"].pop(0), at=later))
+            case "react":
+                own["reaction"].append(story.reacted(person, community, counts=minute % 3 > 0, at=at))
+                self.content.append(own["reaction"][-1])
+            case "unreact" if own["reaction"]:
+                self.content.append(story.reaction_withdrawn(own["reaction"].pop(), at=later))
+            case "share":
+                self.content.append(story.shared(person, community, at=at))
+            case "member":
+                self._join_or_leave(story, person, community, at)
+            case "buy" | "attribute" | "refund":
+                self._trade(story, person, community, name, minute, at, own)
+
+    def _join_or_leave(self, story: Story, person: str, community: str, at: datetime) -> None:
+        first, active = (person, community) not in self._inside, self._inside.get((person, community), False)
+        self._inside[person, community] = not active
+        joined = story.joined(person, community, first=first, at=at) if not active else None
+        self.members.append(joined or story.left(person, community, at=at))
+
+    def _trade(
+        self, story: Story, person: str, community: str, name: str, minute: int, at: datetime, own: dict[str, Any]
+    ) -> None:
+        if name == "buy":
+            paid = [0, 99, 100, 1234, 10**12][minute % 5]
+            bought = story.bought(person, community, paid, commissionable=paid * 2 // 3, at=at)
+            own["order"].append(bought)
+            own["unattributed"].append(bought)
+            self._left[bought.event_id] = paid
+            self.campaigns.append(bought)
+        elif name == "attribute" and own["unattributed"]:
+            others = [other for _, other in PEOPLE[:3] + PEOPLE[4:] if other != person] + ["stranger"]
+            chain = (others[minute % len(others)], others[(minute + 1) % len(others)], None)
+            self.campaigns.append(story.attributed(own["unattributed"].pop(), *chain[minute % 3 :][:2], at=at))
+        elif name == "refund" and own["order"]:
+            bought = own["order"][minute % len(own["order"])]
+            left = self._left[bought.event_id]
+            amount = left if minute % 4 == 0 else min(left, 33)
+            if amount:
+                self._left[bought.event_id] -= amount
+                self.campaigns.append(story.refunded(bought, amount, at=at + timedelta(days=1)))
+
+
+KINDS = ("post", "removed", "comment", "reaction", "order", "unattributed")
+
+
+def history(actions: Sequence[Action]) -> list[list[InboundFact]]:
+    """The facts of these actions, per topic in the order in which they happened."""
+    told = History()
+    for minute, action in enumerate(actions):
+        told.act(minute, action)
+    return [told.members, told.content, told.campaigns]
 
 
 def merged(topics: Sequence[Sequence[InboundFact]], chance: random.Random) -> list[InboundFact]:
@@ -71,6 +140,9 @@ async def test_any_interleaving_and_any_cut_gives_the_same_tables(
     topics = history(actions)
     outcomes = []
     async with pool.acquire() as connection:
+        await connection.execute("truncate ruleset_versions restart identity")
+        await publish_rules(connection, STINGY, NOON - timedelta(days=chance.randint(0, 2)))
+        await publish_rules(connection, STINGY, NOON + timedelta(hours=1), organization="zenith", version=2)
         for _ in range(2):
             await empty(connection)
             small = ScoringProjection(persons_in_memory=2, counts_in_memory=4)
@@ -87,6 +159,8 @@ async def test_any_interleaving_and_any_cut_gives_the_same_tables(
         assert outcomes[0]["journal"] if any(topics) else True
         stored = [(row[0], row[1], row[4], *row[5:7]) for row in outcomes[0]["standings"]]
         assert sorted(stored, key=repr) == await recomputed(connection)
+        due = [row[:4] for row in outcomes[0]["commission_standings"] if row[3]]
+        assert due == await recomputed_commission(connection)
         assert not await connection.fetch(
             """
             select from standings
@@ -213,7 +287,7 @@ async def test_delivering_everything_again_changes_nothing(pool: "asyncpg.Pool[a
             chance.choice(PEOPLE),
             chance.randint(0, 1),
             chance.randint(-3, 3),
-            chance.choice(["post", "remove", "member"]),
+            chance.choice(["post", "remove", "member", "buy", "attribute", "refund"]),
         )
         for _ in range(200)
     ]

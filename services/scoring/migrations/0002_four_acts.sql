@@ -46,7 +46,7 @@ create table orders (
     paid           bigint      not null,     -- minor units, as the next two
     commissionable bigint      not null,
     refunded       bigint      not null check (refunded between 0 and paid),
-    chain          text[],                   -- who stands at level 1, 2, null where nobody; null: not attributed yet
+    chain          jsonb,                    -- who stands at level 1, 2, null where nobody; null: not attributed yet
     primary key (person_no, purchase)
 ) with (fillfactor = 80);
 
