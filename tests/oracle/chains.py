@@ -1,7 +1,7 @@
 """Who stands in the referral chain of a purchase, from the complete history, however it was delivered."""
 
 from collections.abc import Iterable
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from tests.oracle.oracle import Fact
