@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -208,6 +209,11 @@ def open_http(url: str, *, connections: int = 4) -> httpx.AsyncClient:
     """Connections to the system."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False)
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as the API takes it, to the millisecond."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def board_path(community: str, metric: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 from xml.parsers import expat
 
+from deploy.local.client import instant_text
 from deploy.local.importing.markup import text_of
 
 _KINDS = {"1": "question", "2": "text"}
@@ -205,14 +206,14 @@ def posts(dump: Dump) -> Iterator[Post]:
             yield Post(row["Id"], dump.person(row["OwnerUserId"]), body)
 
 
-def comments(dump: Dump, posts: Container[str]) -> Iterator[Comment]:
+def comments(dump: Dump, imported: Container[str]) -> Iterator[Comment]:
     """The comments that are to be imported, in the order of the file. Their text is no HTML, and kept as it is.
 
     Args:
-        posts: ids of the posts that are imported.
+        imported: ids of the posts that are.
     """
     for path, row in _rows_of(dump.comments):
-        if _skip_comment(row, posts) is None:
+        if _skip_comment(row, imported) is None:
             body = {"body": row.get("Text", ""), "occurred_at": instant_text(_instant(row, path))}
             yield Comment(row["Id"], row["PostId"], dump.person(row["UserId"]), body)
 
@@ -251,10 +252,6 @@ def _rows_of(path: Path | None) -> Iterator[tuple[Path, dict[str, str]]]:
     if path is not None:
         for row in rows(path):
             yield path, row
-
-
-def instant_text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def _skip_post(row: Mapping[str, str]) -> Skip | None:
