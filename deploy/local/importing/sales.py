@@ -5,7 +5,6 @@ k div 2, so that people join in the order of a tree. Then all purchases are reco
 """
 
 import asyncio
-import contextlib
 import hashlib
 import time
 from collections.abc import Mapping, Sequence
@@ -41,10 +40,8 @@ async def load(http: httpx.AsyncClient, file: Path, found: Survey, *, name: str)
     await _join(loading, found.customers)
     shop = await log_in(http, "importer", scope="purchases:write import", seen=importer.seen)
     await _buy(loading, shop, file, found)
-    print("Waiting for the chains …", flush=True)
+    print("Waiting for the chains and the scores …", flush=True)
     await _attributed(loading, shop)
-    await _hear(loading, shop, file, found)
-    print("Waiting for the scores …", flush=True)
     member = await log_in(http, loading.owner, seen=importer.seen)
     await member.get(board_path(loading.community, "commission"))
     return loading
@@ -97,7 +94,8 @@ async def _buy(loading: Loading, shop: Caller, file: Path, found: Survey) -> Non
 
 
 async def _attributed(loading: Loading, shop: Caller) -> None:
-    """Wait until every purchase has its chain. The last ones get theirs last, and the list begins with them.
+    """Wait until every purchase has its chain. The last ones get theirs last, and the list begins with them. With its
+    pages come the consistency tokens of the chains.
 
     Raises:
         Failed: some still wait after `CHAINS_SECONDS`.
@@ -117,19 +115,6 @@ async def _one_waits(loading: Loading, shop: Caller) -> bool:
             return True
         path = page["next"]
     return False
-
-
-async def _hear(loading: Loading, shop: Caller, file: Path, found: Survey) -> None:
-    """Record all once more, under other keys. That changes nothing; but the answers carry the consistency tokens of what
-    happened to the orders since, and that is that they got their chains."""
-
-    async def hear(purchase: Purchase) -> None:
-        order, key = _order(loading, purchase), loading.key(f"order:{purchase.line}:attributed")
-        with contextlib.suppress(Refused):  # as the first time
-            await shop.post(PURCHASES, order, key=key, after="")
-
-    with tqdm(total=found.purchases, desc="chains   ", unit="") as bar:
-        await each(purchases(file), hear, bar.update)
 
 
 def _order(loading: Loading, purchase: Purchase) -> Mapping[str, Any]:
