@@ -127,8 +127,8 @@ class Caller:
     async def patch(self, path: str, body: Any, *, etag: str) -> httpx.Response:
         return await self._send("PATCH", path, body, {"If-Match": etag})
 
-    async def delete(self, path: str, *, etag: str) -> httpx.Response:
-        return await self._send("DELETE", path, None, {"If-Match": etag})
+    async def delete(self, path: str, *, etag: str | None = None) -> httpx.Response:
+        return await self._send("DELETE", path, None, {} if etag is None else {"If-Match": etag})
 
     async def _send(
         self,
@@ -179,7 +179,7 @@ async def send(
         except httpx.TransportError as error:
             last, wait = f"{type(error).__name__}: {error}", pause
         else:
-            if answer.is_success:
+            if answer.is_success or answer.has_redirect_location:
                 return answer
             refused = _refused(answer)
             if not _passing(refused):
