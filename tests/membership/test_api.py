@@ -13,43 +13,8 @@ import asyncpg
 from services.membership.definition import MEMBERSHIP
 from services.membership.messages import TYPES
 from shared.http.models import format_instant
+from tests.membership.acts import COMMUNITIES, FOUNDING, facts, founded, launched, reason
 from tests.support.serving import Client, Served, check_documents, serving
-
-COMMUNITIES = "/v1/communities"
-FOUNDING: dict[str, Any] = {
-    "name": "Early risers",
-    "affinity": "We run before work.",
-    "zone": "Asia/Shanghai",
-    "currency": "CNY",
-}
-
-
-async def founded(owner: Client, **changes: Any) -> str:
-    answer = await owner.post(COMMUNITIES, {**FOUNDING, **changes})
-    assert answer.status_code == 201, answer.text
-    return f"{COMMUNITIES}/{answer.json()['id']}"
-
-
-async def launched(owner: Client, **changes: Any) -> str:
-    community = await founded(owner, **changes)
-    answer = await owner.post(f"{community}/launch")
-    assert answer.status_code == 200, answer.text
-    return community
-
-
-async def facts(served: Served) -> list[tuple[str, str]]:
-    """Stream and type of all facts, in order of streams and versions."""
-    connection = await asyncpg.connect(served.dsn)
-    try:
-        rows = await connection.fetch("select stream_id, type from events order by stream_id, version")
-        return [(row["stream_id"], row["type"]) for row in rows]
-    finally:
-        await connection.close()
-
-
-def reason(answer: Any) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
 
 
 async def test_a_person_founds_a_community_and_is_its_first_member(membership: Served) -> None:
