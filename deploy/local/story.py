@@ -28,7 +28,7 @@ COMING = ("ping", "rui")
 
 PEOPLE = (OWNER, *INVITED, *FOLLOWING, *COMING)
 METRICS = ("activity", "points", "commission")
-ACTS = 65
+ACTS = 56
 """How many requests a play makes that change something, or open a link."""
 
 AT_ONCE = 8
@@ -190,6 +190,7 @@ class Play:
             self._order("returned", "hui", 12_800),
             self._order("own code", STAR, 3_000, share_code=code),
         )
+        await _together(*(self._attributed(name) for name in self.orders))
 
     async def _refund(self) -> None:
         """One purchase in part, one in whole."""
@@ -200,7 +201,6 @@ class Play:
 
     async def _read(self) -> None:
         """Reads wait for all that was done: every request carries the consistency tokens of the answers before."""
-        await _together(*(self._attributed(name) for name in self.orders))
         star = self.people[STAR]
         for metric in METRICS:
             self.boards[metric] = await star.items(board_path(self.community, metric))

@@ -1,8 +1,9 @@
 """What `make demo` prints: the boards, why somebody has these numbers, and commands to go on with."""
 
+from datetime import UTC, datetime
 from itertools import zip_longest
 
-from deploy.local.client import board_path, commands
+from deploy.local.client import board_path, commands, instant_text
 from deploy.local.story import METRICS, OWNER, STAR, Play
 
 _SERVICES = ("membership", "content", "campaigns", "scoring")
@@ -24,7 +25,7 @@ def describe(play: Play, url: str) -> str:
     return "\n".join(
         [
             f"\nCommunity {play.community}, founded by {OWNER}",
-            *_codes(play, url),
+            *_codes(play),
             "",
             *_boards(play),
             f"\n{STAR}'s points, entry by entry\n",
@@ -38,11 +39,10 @@ def describe(play: Play, url: str) -> str:
     )
 
 
-def _codes(play: Play, url: str) -> list[str]:
+def _codes(play: Play) -> list[str]:
     invitation, share = play.invitation, play.share
     return [
-        f"  invitation {invitation['code']}, used up by {invitation['max_uses']} people; "
-        f"QR code: {url}/membership/v1/invitations/{invitation['code']}/qr.png",
+        f"  invitation {invitation['code']}, used up by {invitation['max_uses']} people; the last command below gets its QR code",
         f"  short link {share['link']}, opened by {share['visits']}, shared on by {share['children']}",
     ]
 
@@ -80,16 +80,16 @@ def _explained(play: Play) -> list[str]:
 
 
 def _ledger(play: Play) -> list[str]:
-    lines = [f"  {'order':<15}  level  {'rate':>5}  {'amount':>7}  {'payable since/from':<18}  fact"]
+    now = instant_text(datetime.now(UTC))
+    lines = [f"  {'order':<15}  level  {'rate':>5}  {'amount':>7}  {'':<24}  fact"]
     for entry in play.ledger:
         rate = f"{entry['rate_basis_points'] / 100:.0f} %"
         terms = f"{entry['order_id']:<15}  {entry['level']:>5}  {rate:>5}  {money(entry['amount_minor']):>7}"
-        lines.append(f"  {terms}  {entry['payable_at'][:10]:<18}  {entry['type']}")
+        when = "pending until" if entry["payable_at"] > now else "payable since"
+        lines.append(f"  {terms}  {when} {entry['payable_at'][:10]}  {entry['type']}")
     earned = play.commission
-    lines.append(
-        f"  {'':<15}  {'':>5}  {'':>5}  {money(earned['total_minor']):>7}  {earned['currency']}: "
-        f"{money(earned['pending_minor'])} pending, {money(earned['payable_minor'])} payable"
-    )
+    total, pending, payable = (money(earned[f"{part}_minor"]) for part in ("total", "pending", "payable"))
+    lines.append(f"  {'':<29}  {total:>7}  {earned['currency']}: {pending} pending, {payable} payable")
     return lines
 
 
