@@ -9,6 +9,7 @@ from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
 from services.campaigns import events, resources
 from services.campaigns.purchase import LARGEST_AMOUNT
+from services.campaigns.readmodels import PurchaseRow
 from services.campaigns.service import Campaigns
 from shared.codes import normalize
 from shared.errors import Forbidden
@@ -165,7 +166,8 @@ async def list_purchases(
     request: Request,
     order_id: Annotated[str | None, Query(min_length=1, max_length=64, description="Only this order.")] = None,
 ) -> Response:
-    """The last recorded first. All of the organization for shop backends, the own ones for a person."""
+    """The last recorded first. All of the organization for shop backends, the own ones for a person. The answer has a
+    Consistency-Token: who sends it on sees elsewhere what follows from what the purchases show, their chains too."""
     before = decode_cursor(page.after, UUID) if page.after is not None else None
     rows = await service.purchases(
         organization=caller.organization,
@@ -177,7 +179,8 @@ async def list_purchases(
     shown = rows[: page.limit]
     cursor = encode_cursor(shown[-1].purchase) if len(rows) > page.limit else None
     items = [resources.Purchase.of_row(row) for row in shown]
-    return read(request, PageOf[resources.Purchase](items=items, next=page.next(cursor)))
+    answer = read(request, PageOf[resources.Purchase](items=items, next=page.next(cursor)))
+    return await _with_token(answer, service, shown)
 
 
 @router.get(
@@ -190,9 +193,9 @@ async def list_purchases(
 async def get_purchase(
     service: Service, caller: AnyCaller, purchase: PurchaseId, _: ConsistencyTokens, request: Request
 ) -> Response:
-    """For shop backends, and for its buyer."""
+    """For shop backends, and for its buyer. The answer has a Consistency-Token, as that of the list."""
     row = await service.purchase(purchase, organization=caller.organization, reading=_reading(caller))
-    return read(request, resources.Purchase.of_row(row), version=row.version)
+    return await _with_token(read(request, resources.Purchase.of_row(row), version=row.version), service, [row])
 
 
 @router.post(
@@ -246,6 +249,12 @@ async def list_refunds(
     cursor = encode_cursor(shown[-1].refunded_minor) if len(rows) > page.limit else None
     items = [resources.Refund.of_row(row) for row in shown]
     return read(request, PageOf[resources.Refund](items=items, next=page.next(cursor)))
+
+
+async def _with_token(answer: Response, service: Campaigns, shown: Sequence[PurchaseRow]) -> Response:
+    if token := await service.token(shown):
+        answer.headers["consistency-token"] = token
+    return answer
 
 
 def _reading(caller: Caller) -> str | None:

@@ -1,15 +1,28 @@
 """The tables that campaigns answers reads from, and the queries."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 from uuid import UUID
 
-from sqlalchemy import BigInteger, DateTime, MetaData
+from sqlalchemy import BigInteger, DateTime, MetaData, text
 from sqlalchemy.dialects.postgresql import JSONB
 from sqlalchemy.ext.asyncio import AsyncEngine
 from sqlmodel import Field, SQLModel, col, select
 from sqlmodel.ext.asyncio.session import AsyncSession
+
+from shared.position import Position
+
+_LAST_FACTS = text(
+    """
+    select distinct on (partition) partition, epoch, transaction_id::text::bigint as transaction_id, sequence
+      from events
+      join unnest(cast(:streams as text[]), cast(:versions as bigint[])) as seen (stream_id, version)
+           using (stream_id, version)
+     where partition is not null
+     order by partition, events.epoch desc, events.transaction_id desc, events.sequence desc
+    """
+)
 
 
 class _Table(SQLModel):
@@ -85,6 +98,17 @@ async def purchases(
     query = query.order_by(col(PurchaseRow.purchase).desc()).limit(limit)
     async with AsyncSession(reader) as session:
         return (await session.exec(query)).all()
+
+
+async def last_facts(reader: AsyncEngine, seen: Mapping[str, int]) -> Sequence[tuple[int, Position]]:
+    """The furthest of some facts in each partition.
+
+    Args:
+        seen: versions of streams, by id.
+    """
+    async with reader.connect() as connection:
+        rows = await connection.execute(_LAST_FACTS, {"streams": list(seen), "versions": list(seen.values())})
+        return [(row.partition, Position(row.epoch, row.transaction_id, row.sequence)) for row in rows]
 
 
 async def refunds(reader: AsyncEngine, purchase: UUID, *, after: int, limit: int) -> Sequence[RefundRow]:

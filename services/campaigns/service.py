@@ -1,6 +1,6 @@
 """What campaigns can do: each use case builds one command for the gateway, or reads."""
 
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from urllib.parse import quote
@@ -18,6 +18,7 @@ from shared.errors import Forbidden, NotFound
 from shared.http.etags import etag
 from shared.messaging.progress import Progress
 from shared.observability.traces import current_traceparent
+from shared.position import Token
 
 PATH = "/campaigns/v1/purchases"
 
@@ -122,6 +123,12 @@ class Campaigns:
         return await readmodels.purchases(
             self.reader, organization, buyer=reading, order_id=order_id, before=before, limit=limit
         )
+
+    async def token(self, shown: Iterable[readmodels.PurchaseRow]) -> str:
+        """The consistency token of what purchases show: chains are fixed in the background, and no command answers them."""
+        seen = {_stream(row.organization, row.order_id).id: row.version for row in shown}
+        last = await readmodels.last_facts(self.reader, seen)
+        return ", ".join(str(Token("campaigns", partition, position)) for partition, position in last)
 
     async def refunds(
         self, id: str, *, organization: str, reading: str | None, after: int, limit: int
