@@ -10,6 +10,7 @@ import msgspec
 from services.campaigns.attribution import Attribution
 from services.campaigns.replica import Replica
 from shared.http.models import format_instant
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import InboundFact
 from shared.messaging.lanes import Lanes
 from shared.messaging.log import Log, Outgoing, TopicPartition
@@ -97,7 +98,7 @@ class Stage:
         for partition in self.committed if only is None else only:
             done = self.heard.get(partition, 0)
             if records := self.committed[partition][done : done + most]:
-                chunks.append((partition, records))
+                chunks.append((partition, read_envelopes(records)))
                 self.heard[partition] = done + len(records)
         if chunks:
             folded = await self.lanes.fold(chunks)
