@@ -2,13 +2,20 @@
 
 import uuid
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
 import httpx
 
 FOUNDING = {"name": "Early risers", "affinity": "We run before work.", "zone": "Asia/Shanghai", "currency": "CNY"}
-SERVICES = ("membership", "content", "scoring")
+SERVICES = ("membership", "content", "campaigns", "scoring")
+
+
+def ruleset_from_tomorrow(**other: Any) -> dict[str, Any]:
+    """A version that prices nothing yet."""
+    tomorrow = (datetime.now(UTC) + timedelta(days=1)).isoformat()
+    return {"valid_from": tomorrow, "acts": [], "commission": {"levels": [], "hold_days": 0}, **other}
 
 
 @dataclass
@@ -44,8 +51,8 @@ class Callers:
 
     @cached_property
     def place(self) -> dict[str, str]:
-        """A launched community of ana's with a post, a comment and a share of ben's: the values of every path parameter
-        there is."""
+        """A launched community of ana's with a post, a comment, an invitation, a share and a purchase of ben's: the values
+        of every path parameter there is."""
         founded = self.send("POST", "/membership/v1/communities", "ana", json=FOUNDING)
         community = founded.json()["id"]
         launched = self.send("POST", f"/membership/v1/communities/{community}/launch", "ana")
@@ -64,6 +71,17 @@ class Callers:
         )
         sharing = {"target_kind": "community", "target": community, "channel": "weibo"}
         share = self.send("POST", f"/content/v1/communities/{community}/shares", "ben", json=sharing)
+        invitation = self.send("POST", f"/membership/v1/communities/{community}/invitations", "ben", json={})
+        buying = {"community": community, "order_id": "A-1", "buyer": "ben", "paid_minor": 10_000, "currency": "CNY"}
+        purchase = self.send(
+            "POST",
+            "/campaigns/v1/purchases",
+            "shop",
+            scope="purchases:write",
+            json=buying,
+            headers={"Consistency-Token": tokens},
+        )
+        ruleset = self.send("POST", "/scoring/v1/rulesets", "desk", scope="rules:write", json=ruleset_from_tomorrow())
         event = self._first_event(post.headers["consistency-token"])
         return {
             "community": community,
@@ -71,10 +89,19 @@ class Callers:
             "comment": comment.json()["id"],
             "kind": "like",
             "code": share.json()["code"],
+            "invitation": invitation.json()["code"],
+            "role": "admin",
+            "purchase": purchase.json()["id"],
+            "ruleset": str(ruleset.json()["ruleset"]),
             "person": "ben",
             "metric": "activity",
             "event_id": event,
         }
+
+    def path_of(self, path: str) -> str:
+        """A path with its parameters filled in."""
+        codes = {"code": self.place["invitation"]} if path.startswith("/membership/") else {}
+        return path.format(**{**self.place, **codes})
 
     def _first_event(self, token: str) -> str:
         entries = self.send("GET", "/scoring/v1/people/me/entries", "ben", headers={"Consistency-Token": token})

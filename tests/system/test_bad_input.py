@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from tests.support.system import System
-from tests.system.callers import Callers
+from tests.system.callers import Callers, ruleset_from_tomorrow
 
 pytestmark = pytest.mark.postgres
 
@@ -17,21 +17,44 @@ GOOD: dict[str, dict[str, Any]] = {
     "joinCommunity": {"occurred_at": "2026-01-01T00:00:00Z"},
     "publishPost": {"body": "x", "title": "t"},
     "editPost": {"body": "x"},
+    "transferOwnership": {"to": "ben"},
+    "grantRole": {"role": "admin"},
+    "createInvitation": {"max_uses": 3, "expires_at": "2099-01-01T00:00:00Z"},
     "addComment": {"body": "x"},
     "reactToPost": {"kind": "like"},
     "reactToComment": {"kind": "like"},
     "shareContent": {"target_kind": "product", "target": "sku", "channel": "weibo"},
+    "recordPurchase": {
+        "community": "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
+        "order_id": "A-9",
+        "buyer": "ben",
+        "paid_minor": 1,
+        "currency": "CNY",
+    },
+    "refundPurchase": {"refund_id": "R-9", "amount_minor": 1},
+    "publishRuleset": ruleset_from_tomorrow(),
 }
 TEXT_FIELD = {
     "foundCommunity": "name",
     "joinCommunity": "occurred_at",
     "publishPost": "body",
     "editPost": "body",
+    "transferOwnership": "to",
+    "grantRole": "role",
+    "createInvitation": "expires_at",
     "addComment": "body",
     "reactToPost": "kind",
     "reactToComment": "kind",
     "shareContent": "channel",
+    "recordPurchase": "order_id",
+    "refundPurchase": "refund_id",
+    "publishRuleset": "valid_from",
 }
+
+OPTIONAL = {"joinCommunity", "createInvitation"}
+"""Operations whose text field may be left out."""
+
+SCOPES = "import purchases:write rules:write"
 
 RAW = {
     "malformed": (b'{"a": ', 400),
@@ -56,7 +79,7 @@ def with_bodies(callers: Callers) -> list[tuple[str, str, dict[str, Any]]]:
 def send(callers: Callers, method: str, path: str, body: bytes, **headers: str) -> Any:
     # For joins an import states the time; it may do everything else as well.
     sent = {"Content-Type": "application/json", "If-Match": '"1"', "Acting-Person": "ben", **headers}
-    return callers.send(method, path.format(**callers.place), "importer", scope="import", content=body, headers=sent)
+    return callers.send(method, callers.path_of(path), "importer", scope=SCOPES, content=body, headers=sent)
 
 
 def expect_problem(answer: Any, status: int, context: object) -> None:
@@ -100,11 +123,14 @@ def test_an_unknown_field_a_wrong_type_and_a_huge_number(callers: Callers, uncha
         values: list[Any] = [5, None, ["x"], {}, True]
         wrong: list[dict[str, Any]] = [{"surprise": 1}, *({field: value} for value in values)]
         for changed in wrong:
-            if operation["operationId"] == "joinCommunity" and changed == {field: None}:
+            if operation["operationId"] in OPTIONAL and changed == {field: None}:
                 continue  # the same as not stating it
             answer = send(callers, method, path, json.dumps({**good, **changed}).encode())
             expect_problem(answer, 422, (operation["operationId"], changed))
             assert answer.json()["errors"][0]["pointer"].startswith("/")
+    for amount in (2**70, -1, 10**12 + 1, 1.5, "10", True):
+        body = json.dumps({**GOOD["recordPurchase"], "paid_minor": amount}).encode()
+        expect_problem(send(callers, "POST", "/campaigns/v1/purchases", body), 422, amount)
     for capacity in (2**70, -1, 0, 1.5, "10", True):
         body = json.dumps({**GOOD["foundCommunity"], "capacity": capacity}).encode()
         expect_problem(send(callers, "POST", "/membership/v1/communities", body), 422, capacity)
