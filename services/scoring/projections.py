@@ -72,6 +72,7 @@ class ScoringProjection:
     async def _fold_orders(
         self, connection: Any, folds: Sequence[LaneFold], batches: Sequence[Sequence[Met]], rulesets: Rulesets
     ) -> None:
+        """Purchases first: what follows from them is to be published before anything is written."""
         purchases = [purchases_of(batch, fold.memory.next_seq) for fold, batch in zip(folds, batches, strict=True)]
         wanted = {key: fold for fold, facts in zip(folds, purchases, strict=True) for key in needed(facts)}
         stored = await recall_orders(connection, {key: fold.memory for key, fold in wanted.items()}, rulesets)
