@@ -52,4 +52,7 @@ bench: install ## Measure speed and memory
 lock: install ## Pin all dependencies anew after a change of pyproject.toml [UPGRADE=1]
 	@UV_CACHE_DIR=.cache/uv .venv/bin/uv pip compile pyproject.toml --group dev --output-file requirements.lock --quiet \
 		--universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-header $(if $(UPGRADE),--upgrade)
+	@UV_CACHE_DIR=.cache/uv .venv/bin/uv pip compile pyproject.toml --constraint requirements.lock --quiet \
+		--output-file deploy/image/requirements.lock --python-platform linux --python-version 3.11 --generate-hashes \
+		--no-emit-index-url --no-header --no-annotate
 	@$(PYTHON) deploy/local/install.py

@@ -1,4 +1,7 @@
-"""JSON Schemas of a service's messages: `python -m shared.contracts services.membership` writes them to its `contracts/`."""
+"""JSON Schemas of a service's messages: `python -m shared.contracts services.membership` writes them to its `contracts/`.
+
+With `--release` they are copied to `contracts/released/` as well: what readers may rely on from then on.
+"""
 
 import importlib
 import sys
@@ -38,5 +41,11 @@ def write(folder: Path, types: Mapping[str, type[msgspec.Struct]]) -> None:
 
 if __name__ == "__main__":
     for package in sys.argv[1:]:
+        if package == "--release":
+            continue
         messages = importlib.import_module(f"{package}.messages")
-        write(Path(str(messages.__file__)).parent / "contracts", messages.TYPES)
+        folder = Path(str(messages.__file__)).parent / "contracts"
+        write(folder, messages.TYPES)
+        if "--release" in sys.argv:
+            (folder / "released").mkdir(exist_ok=True)
+            write(folder / "released", messages.TYPES)

@@ -60,6 +60,7 @@ def api_app(
         open_service=opened,
         routers=definition.routers(),
         schemas=definition.folder / "contracts",
+        asyncapi=lambda: definition.asyncapi(partitions=settings.partitions),
         keys=keys,
     )
 

@@ -12,6 +12,7 @@ import asyncpg
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from shared import migrate
+from shared.asyncapi import document
 from shared.codec import Codec
 from shared.commands.gateway import Gateway
 from shared.commands.recorded import Recorded
@@ -115,6 +116,10 @@ class Definition(Generic[S]):
     @property
     def migrations(self) -> tuple[Path, Path]:
         return migrate.KERNEL, self.folder / "migrations"
+
+    def asyncapi(self, *, partitions: int) -> dict[str, Any]:
+        """The AsyncAPI document of what it publishes."""
+        return document(self.name, self.title, self.description, self.folder / "contracts", partitions=partitions)
 
     async def migrate(self, settings: Settings) -> list[str]:
         """Bring the service's database up to date; returns the files applied."""

@@ -56,10 +56,13 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
 
 def settings_of(service: str) -> Settings:
     """Read the environment for one service. `QUNLI_DATABASE_URL_<SERVICE>` wins over `QUNLI_DATABASE_URL`, so that one
-    environment can hold all services.
+    environment can hold all services. A file of `QUNLI_SECRETS_DIR` stands for the variable of its name, in lower case.
 
     Raises:
         pydantic.ValidationError: a setting is missing or malformed; the message names it, never its value.
     """
     own = os.environ.get(f"QUNLI_DATABASE_URL_{service.upper()}")
-    return Settings(database_url=SecretStr(own)) if own else Settings()
+    folder = os.environ.get("QUNLI_SECRETS_DIR")
+    if own:
+        return Settings(_secrets_dir=folder, database_url=SecretStr(own))
+    return Settings(_secrets_dir=folder)

@@ -4,17 +4,18 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal
 
-from fastapi import APIRouter, Depends, Path, Query, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from services.scoring import resources
+from services.scoring.asking import PathPerson, Service, named, reader_of
 from services.scoring.boards import Metric
-from services.scoring.service import SCORES_READ, Place, Reader, Scoring, Valued
+from services.scoring.commissionapi import commission
+from services.scoring.service import Place, Valued
 from shared.errors import Forbidden
 from shared.http.answers import read
-from shared.http.app import get_service
 from shared.http.callers import AnyCaller, Caller
 from shared.http.consistency import ConsistencyTokens
-from shared.http.models import Identifier, PersonId
+from shared.http.models import Identifier
 from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
@@ -23,13 +24,8 @@ boards = service_router(prefix="/v1/communities/{community}/leaderboards", tags=
 people = service_router(prefix="/v1/people", tags=["people"])
 explanations = service_router(prefix="/v1", tags=["explanations"])
 
-ME = "me"
-"""Stands for the caller's own person id in paths."""
-
-Service = Annotated[Scoring, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]
-MetricName = Annotated[Literal["activity", "points"], Path(alias="metric")]
-PathPerson = Annotated[PersonId, Path(alias="person", description="Person id, or `me`.")]
+MetricName = Annotated[Literal["activity", "points", "commission"], Path(alias="metric")]
 Day = Annotated[
     date | None,
     Query(
@@ -57,7 +53,9 @@ async def read_leaderboard(
 ) -> Response:
     """Active members with a score, from the top. For active members, and with scope `scores:read`."""
     after = decode_cursor(page.after, tuple[Int64, str]) if page.after is not None else None
-    found = await service.board(_reader(caller), community, _metric(metric), day=day, after=after, limit=page.limit + 1)
+    found = await service.board(
+        reader_of(caller), community, _metric(metric), day=day, after=after, limit=page.limit + 1
+    )
     shown = found[: page.limit]
     cursor = encode_cursor((shown[-1].placed.key, shown[-1].placed.person)) if len(found) > page.limit else None
     items = [_item(one) for one in shown]
@@ -82,7 +80,7 @@ async def read_my_rank(
 ) -> Response:
     """With up to two members above and below."""
     person = _own(caller)
-    place = await service.place(_reader(caller), community, _metric(metric), person, day=day)
+    place = await service.place(reader_of(caller), community, _metric(metric), person, day=day)
     return read(request, _place(person, place))
 
 
@@ -104,8 +102,8 @@ async def read_rank(
     day: Day = None,
 ) -> Response:
     """With up to two members above and below. For active members, and with scope `scores:read`."""
-    person = _named(caller, person)
-    place = await service.place(_reader(caller), community, _metric(metric), person, day=day)
+    person = named(caller, person)
+    place = await service.place(reader_of(caller), community, _metric(metric), person, day=day)
     return read(request, _place(person, place))
 
 
@@ -120,8 +118,8 @@ async def read_points(
     service: Service, caller: AnyCaller, person: PathPerson, _: ConsistencyTokens, request: Request
 ) -> Response:
     """The own ones; anybody's with scope `scores:read`."""
-    person = _named(caller, person)
-    return read(request, resources.Points(person=person, balance=await service.balance(_reader(caller), person)))
+    person = named(caller, person)
+    return read(request, resources.Points(person=person, balance=await service.balance(reader_of(caller), person)))
 
 
 @people.get(
@@ -142,9 +140,9 @@ async def read_activity(
     day: Annotated[date | None, Query(description="Local day for which the value is shown; today by default.")] = None,
 ) -> Response:
     """The value, and the scored days it comes from; `limit` and `after` are about those days."""
-    person = _named(caller, person)
+    person = named(caller, person)
     before = decode_cursor(page.after, date) if page.after is not None else None
-    found = await service.activity(_reader(caller), person, community, day=day, before=before, days=page.limit + 1)
+    found = await service.activity(reader_of(caller), person, community, day=day, before=before, days=page.limit + 1)
     days = resources.DayScore.of(found.counts)
     shown = days[: page.limit]
     cursor = encode_cursor(shown[-1].day) if len(days) > page.limit else None
@@ -180,7 +178,7 @@ async def list_entries(
     """Newest first. The points given add up to the balance."""
     before = decode_cursor(page.after, Int64) if page.after is not None else None
     found = await service.entries(
-        _reader(caller), _named(caller, person), community=community, before=before, limit=page.limit + 1
+        reader_of(caller), named(caller, person), community=community, before=before, limit=page.limit + 1
     )
     shown = found[: page.limit]
     cursor = encode_cursor(shown[-1].entry.seq) if len(found) > page.limit else None
@@ -198,8 +196,9 @@ async def list_entries(
 async def read_effects(
     service: Service, caller: AnyCaller, event_id: Identifier, _: ConsistencyTokens, request: Request
 ) -> Response:
-    """For the person whom the fact is about, and with scope `scores:read`."""
-    return read(request, resources.EventEffects.of(await service.effects(_reader(caller), event_id)))
+    """With scope `scores:read` all of it. The person whom the fact is about sees the own numbers; who earns commission
+    by it, the own entries of that."""
+    return read(request, resources.EventEffects.of(await service.effects(reader_of(caller), event_id)))
 
 
 @explanations.get(
@@ -214,19 +213,10 @@ async def read_default_ruleset(service: Service, caller: AnyCaller, request: Req
     return read(request, resources.RulesetVersion.of(service.default_ruleset()))
 
 
-def _reader(caller: Caller) -> Reader:
-    return Reader(caller.organization, caller.person, SCORES_READ in caller.scopes)
-
-
 def _own(caller: Caller) -> str:
     if caller.person is None:
         raise Forbidden("person-required", "Only a person has a place of its own; name one below `members/`.")
     return caller.person
-
-
-def _named(caller: Caller, person: str) -> str:
-    """The person of a path. For a machine `me` is a person id like others."""
-    return caller.person if person == ME and caller.person is not None else person
 
 
 def _metric(name: str) -> Metric:
@@ -234,12 +224,20 @@ def _metric(name: str) -> Metric:
 
 
 def _item(one: Valued) -> resources.BoardItem:
-    return resources.BoardItem(rank=one.placed.rank, person=one.placed.person, value=one.value)
+    return resources.BoardItem(rank=one.placed.rank, person=one.placed.person, value=one.value, currency=one.currency)
 
 
 def _place(person: str, place: Place) -> resources.BoardPlace:
     neighbours = [_item(one) for one in place.view]
-    return resources.BoardPlace(person=person, rank=place.rank, value=place.value, neighbours=neighbours)
+    own = next((item for item in neighbours if item.person == person), None)
+    return resources.BoardPlace(
+        person=person,
+        rank=place.rank,
+        value=place.value,
+        currency=own.currency if own is not None else None,
+        neighbours=neighbours,
+    )
 
 
-ROUTERS: Sequence[APIRouter] = (boards, people, explanations)
+ROUTERS: Sequence[APIRouter] = (boards, commission, people, explanations)
+"""Of two paths that match, the first one counts: `…/commission/entries` before `…/entries`."""

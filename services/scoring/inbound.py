@@ -157,7 +157,7 @@ class PurchaseRecorded(_Fact, frozen=True, gc=False):
     person: Name = msgspec.field(name="buyer")
     purchase: UUID
     order_id: Name
-    currency: Name
+    currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     amount: Money = msgspec.field(name="paid_minor")
     commissionable: Money = msgspec.field(name="commissionable_minor")
 

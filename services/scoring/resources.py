@@ -3,16 +3,21 @@
 from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
+from services.scoring.commissions import CommissionItem
 from services.scoring.inbound import TYPE_OF_KIND, Kind
-from services.scoring.readmodels import DayCountRow, Effects, Entry, EntryRow
-from services.scoring.ruleset import Act, Reason, Ruleset
+from services.scoring.readmodels import DayCountRow, Entry, EntryRow
+from services.scoring.ruleset import Act, ActName, Reason, Ruleset
+from services.scoring.service import Explained
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
 
-ActName = Literal["post_published", "comment_added", "reaction_added", "content_shared", "member_joined", "purchase"]
+BoardCurrency = Annotated[
+    str | None,
+    Field(description="ISO 4217 code; left out where the value is no money.", exclude_if=lambda code: code is None),
+]
 
 
 class BoardItem(AnswerModel):
@@ -20,7 +25,10 @@ class BoardItem(AnswerModel):
 
     rank: int = Field(description="Competition rank: 1, 2, 2, 4. Equal members are listed by person.")
     person: PersonId
-    value: float | int = Field(description="Points, or the activity at the local day asked for (6 decimals).")
+    value: float | int = Field(
+        description="Points; or commission in minor units; or the activity at the local day asked for (6 decimals)."
+    )
+    currency: BoardCurrency = None
 
 
 class BoardPlace(AnswerModel):
@@ -29,6 +37,7 @@ class BoardPlace(AnswerModel):
     person: PersonId
     rank: int | None = Field(description="Null while the member has no score by this metric, and so is not listed.")
     value: float | int
+    currency: BoardCurrency = None
     neighbours: list[BoardItem] = Field(description="Up to two members above, the member, up to two below.")
 
 
@@ -64,9 +73,11 @@ class EntryItem(Change):
     event_id: Identifier
     type: str = Field(description="Type of the fact.", examples=["content.post-published.v1"])
     community: Identifier
-    act_id: Identifier | None = Field(description="What was done or taken back, as a post; null for a join.")
+    act_id: Identifier | None = Field(
+        description="What was done or taken back, as a post or purchase; null for a join."
+    )
     day: date = Field(description="Local day of the act, also for what takes it back.")
-    ruleset: int = Field(description="Version of the ruleset in force when the act occurred.")
+    ruleset: int = Field(description="Number of the ruleset version in force when the act occurred; 1: as shipped.")
     occurred_at: Instant = Field(description="Of the fact.")
 
     @classmethod
@@ -91,15 +102,18 @@ class EventEffects(AnswerModel):
 
     event_id: Identifier
     type: str
-    person: PersonId | None = Field(description="Whom the fact is about; null for a community.")
+    person: PersonId | None = Field(
+        description="Whom the fact is about; null for a community, and for who only earns commission by it."
+    )
     community: Identifier
     occurred_at: Instant
     recorded_at: Instant
     local_day: date
     effects: list[EntryItem] = Field(description="Empty for a fact that is worth nothing.")
+    commission: list[CommissionItem] = Field(description="What others earn by it, or lose again.")
 
     @classmethod
-    def of(cls, found: Effects) -> Self:
+    def of(cls, found: Explained) -> Self:
         fact, community = found.fact, found.community.community
         entries = [] if found.entry is None else [EntryItem.of(Entry(found.entry, fact, community))]
         return cls(
@@ -111,6 +125,7 @@ class EventEffects(AnswerModel):
             recorded_at=fact.recorded_at,
             local_day=fact.local_day,
             effects=entries,
+            commission=[CommissionItem.of(one) for one in found.commission],
         )
 
 
@@ -118,7 +133,7 @@ class ActCount(AnswerModel):
     """Acts of one kind on one local day."""
 
     act: ActName
-    ruleset: int
+    ruleset: int = Field(description="Number of the ruleset version in force when they occurred; 1: as shipped.")
     count: int = Field(description="Acts that stand.")
     score: int = Field(description="Their share of the day score: weight × what the daily cap leaves of the count.")
 
@@ -171,14 +186,20 @@ class ActRule(AnswerModel):
 class RulesetVersion(AnswerModel):
     """A version of a ruleset."""
 
+    ruleset: int = Field(description="Its number, as entries and counts name it.")
     version: int
     valid_from: Instant | None = Field(description="Null: from the beginning of time.")
     acts: list[ActRule]
+    commission_basis_points: list[int] = Field(description="The rate of each level.")
+    commission_hold_days: int = Field(description="How long commission stays pending after a purchase.")
 
     @classmethod
     def of(cls, ruleset: Ruleset) -> Self:
         return cls(
+            ruleset=ruleset.number,
             version=ruleset.version,
+            commission_basis_points=list(ruleset.commission_basis_points),
+            commission_hold_days=ruleset.commission_hold_days,
             valid_from=ruleset.valid_from,
             acts=[
                 ActRule.model_validate(

@@ -9,12 +9,13 @@ from zoneinfo import ZoneInfo
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.scoring import boardreads, readmodels
+from services.scoring import boardreads, commissionreads, readmodels
 from services.scoring.boardreads import Placed
 from services.scoring.boards import Metric
+from services.scoring.commissionreads import CommissionEntry, CommissionOf
 from services.scoring.fold import EPOCH_ORDINAL
 from services.scoring.rankkey import activity_at, value_at
-from services.scoring.readmodels import CommunityRow, DayCountRow, Effects, Entry, PersonRow
+from services.scoring.readmodels import CommunityRow, DayCountRow, Entry, EntryRow, JournalRow, PersonRow
 from services.scoring.ruleset import DEFAULT, Ruleset
 from shared.errors import BadRequest, Forbidden, NotFound
 from shared.messaging.progress import Progress
@@ -40,10 +41,11 @@ class Reader:
 
 
 class Valued(NamedTuple):
-    """A member on a board with the value to show."""
+    """A member on a board with the value to show; `currency` None: no money."""
 
     placed: Placed
     value: Value
+    currency: str | None = None
 
 
 class Place(NamedTuple):
@@ -63,6 +65,16 @@ class ActivityOf(NamedTuple):
     day: date
     value: float
     counts: Sequence[DayCountRow]
+
+
+class Explained(NamedTuple):
+    """What a fact changed, as far as the reader may see it. `person` None: about a community, or not to be seen."""
+
+    fact: JournalRow
+    community: CommunityRow
+    person: str | None
+    entry: EntryRow | None
+    commission: Sequence[CommissionEntry]
 
 
 @dataclass(frozen=True)
@@ -153,19 +165,53 @@ class Scoring:
             self.reader, who, community_no=row.community_no if row is not None else None, before=before, limit=limit
         )
 
-    async def effects(self, asking: Reader, event_id: str) -> Effects:
-        """What one fact changed.
+    async def commission(self, asking: Reader, person: str) -> Sequence[CommissionOf]:
+        """What a person earned, per community. Raises as `balance`."""
+        _may_read_numbers(asking, person)
+        found = await commissionreads.totals(self.reader, asking.organization, person, now=self.clock())
+        if not found:
+            await self._person(asking, person)
+        return found
+
+    async def commission_entries(
+        self, asking: Reader, person: str, *, community: str | None, before: int | None, limit: int
+    ) -> Sequence[CommissionEntry]:
+        """The entries of a person's commission, newest first. Raises as `entries`."""
+        _may_read_numbers(asking, person)
+        row = await self._community(asking, community) if community is not None else None
+        found = await commissionreads.entries(
+            self.reader,
+            asking.organization,
+            person,
+            community_no=row.community_no if row is not None else None,
+            before=before,
+            limit=limit,
+        )
+        if not found:
+            await self._person(asking, person)
+        return found
+
+    async def effects(self, asking: Reader, event_id: str) -> Explained:
+        """What one fact changed: all of it, or what of it is the reader's own.
 
         Raises:
             NotFound: not journaled, or of another organization.
-            Forbidden: `not-your-own`: about somebody else.
+            Forbidden: `not-your-own`: it is about somebody else, and the reader earns nothing by it.
         """
         found = await readmodels.effects(self.reader, UUID(event_id))
         if found is None or found.community.organization != asking.organization:
             raise NotFound("event-not-found", "No such fact is in the journal.")
-        if not asking.all_scores and (found.person is None or found.person != asking.person):
+        sees_all, about_reader = asking.all_scores, found.person is not None and found.person == asking.person
+        if not sees_all and asking.person is None:
             raise _not_your_own()
-        return found
+        commission = await commissionreads.of_event(
+            self.reader, asking.organization, UUID(event_id), person=None if sees_all else asking.person
+        )
+        if sees_all or about_reader:
+            return Explained(*found, commission)
+        if not commission:
+            raise _not_your_own()
+        return Explained(found.fact, found.community, None, None, commission)
 
     def default_ruleset(self) -> Ruleset:
         return DEFAULT
@@ -187,8 +233,7 @@ class Scoring:
 
     async def _person(self, asking: Reader, person: str) -> PersonRow | None:
         """The person asked for; None only for somebody who asks for the own numbers and has none yet."""
-        if person != asking.person and not asking.all_scores:
-            raise _not_your_own()
+        _may_read_numbers(asking, person)
         row = await readmodels.person(self.reader, asking.organization, person)
         if row is None and person != asking.person:
             raise NotFound("person-not-found", "Nothing is known of this person.")
@@ -197,10 +242,13 @@ class Scoring:
     async def _valued(
         self, community: CommunityRow, metric: Metric, placed: Sequence[Placed], day: date | None
     ) -> Sequence[Valued]:
-        if metric is Metric.POINTS:
+        if metric is not Metric.ACTIVITY:
             if day is not None:
-                raise BadRequest("day-not-applicable", "Points do not depend on a day; leave `day` out.")
-            return [Valued(one, one.key) for one in placed]
+                raise BadRequest("day-not-applicable", "Only activity depends on a day; leave `day` out.")
+            currency = None
+            if metric is Metric.COMMISSION and placed:
+                currency = await commissionreads.currency(self.reader, placed[0].person, community.community_no)
+            return [Valued(one, one.key, currency) for one in placed]
         keys = {one.person: one.key for one in placed}
         values = await self._activities(community, keys, day or self._today(community))
         return [Valued(one, values[one.person]) for one in placed]
@@ -227,6 +275,11 @@ class Scoring:
 
 def _number(day: date) -> int:
     return day.toordinal() - EPOCH_ORDINAL
+
+
+def _may_read_numbers(asking: Reader, person: str) -> None:
+    if person != asking.person and not asking.all_scores:
+        raise _not_your_own()
 
 
 def _not_your_own() -> Forbidden:

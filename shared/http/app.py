@@ -12,7 +12,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp
 
 from shared.http import health
-from shared.http.documents import complete, docs_router, schemas_router
+from shared.http.documents import complete, contracts_router, docs_router
 from shared.http.edge import Edge
 from shared.http.jwks import Keys
 from shared.http.parameters import Documented, documents
@@ -49,6 +49,7 @@ def create_app(
     open_service: Callable[[], AbstractAsyncContextManager[S]],
     routers: Sequence[APIRouter],
     schemas: Path | None = None,
+    asyncapi: Callable[[], dict[str, Any]] | None = None,
     keys: Keys | None = None,
 ) -> FastAPI:
     """Build a service's application; nothing is opened before its lifespan begins.
@@ -58,6 +59,7 @@ def create_app(
         open_service: opens what `get_service` hands to the routes.
         routers: of the service; each route has an `operation_id` of its own. None: only probes and metrics.
         schemas: folder of the committed JSON Schemas of its messages, served below `/schemas/`.
+        asyncapi: makes the document of what it publishes on the log, served as `/asyncapi.json`.
         keys: where token keys come from, if not from the settings' JWKS URL.
 
     Raises:
@@ -87,7 +89,7 @@ def create_app(
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.tokens = tokens
-    for router in (*routers, health.router, schemas_router(schemas), docs_router(title)):
+    for router in (*routers, health.router, contracts_router(schemas, asyncapi), docs_router(title)):
         # Flat: FastAPI's include_router matches every request twice.
         for route in router.routes:
             if not isinstance(route, Route):

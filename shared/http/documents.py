@@ -1,7 +1,8 @@
-"""What a service publishes about itself: OpenAPI with every refusal, pages without a network, message schemas."""
+"""What a service publishes about itself: OpenAPI with every refusal, pages without a network, AsyncAPI, schemas."""
 
 import importlib.util
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -9,7 +10,7 @@ from fastapi import APIRouter, Response
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.routing import APIRoute
 from starlette.requests import Request
-from starlette.responses import FileResponse, HTMLResponse
+from starlette.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.routing import BaseRoute
 
 from shared.errors import NotFound
@@ -81,8 +82,9 @@ def _documented(route: APIRoute) -> Iterator[Documented]:
             yield documented
 
 
-def schemas_router(folder: Path | None) -> APIRouter:
-    """Serves the JSON Schemas of a folder, e.g. `/schemas/membership.member-joined.v1.schema.json`."""
+def contracts_router(folder: Path | None, asyncapi: Callable[[], dict[str, Any]] | None) -> APIRouter:
+    """Serves what the service publishes on the log: the AsyncAPI document, and the JSON Schemas of a folder, e.g.
+    `/schemas/member-joined.v1.schema.json`."""
     router = APIRouter(tags=["contracts"])
     files = {} if folder is None else {path.name: path.read_bytes() for path in folder.glob("*.schema.json")}
 
@@ -98,6 +100,20 @@ def schemas_router(folder: Path | None) -> APIRouter:
         if file not in files:
             raise NotFound("schema-not-found", f"Schemas of this service: {', '.join(sorted(files)) or 'none'}.")
         return Response(files[file], media_type="application/schema+json")
+
+    if asyncapi is not None:
+        made = cache(asyncapi)
+
+        @router.get(
+            "/asyncapi.json",
+            operation_id="getAsyncApi",
+            summary="What the service publishes on the log",
+            response_class=JSONResponse,
+            responses={200: {"content": {"application/json": {"schema": {"type": "object"}}}}},
+        )
+        async def events() -> JSONResponse:
+            """An AsyncAPI 3.0 document: topics, messages, headers."""
+            return JSONResponse(made())
 
     return router
 

@@ -10,7 +10,7 @@ import uvloop
 
 from tests.bench.rows import Options, Row, say
 
-ROWS = ("projection", "commands", "hot_stream", "freshness", "leaderboard", "memory")
+ROWS = ("projection", "mixed", "commands", "hot_stream", "hot_comments", "freshness", "leaderboard", "memory")
 
 
 def main() -> int:

@@ -1,4 +1,4 @@
-"""One side of the row `projection`, in a process of its own: read a topic to its end into fresh tables.
+"""One side of the rows `projection` and `mixed`, in a process of its own: read topics to their ends into fresh tables.
 
 Reads a specification from standard input (`side`: `loop` or `scoring`; `bootstrap_servers`, `dsn`, `topics`, `total`),
 and writes the seconds to standard output.
@@ -89,8 +89,14 @@ async def main() -> None:
     total, topics = spec["total"], spec["topics"]
     spare_collector()  # as every role does at its start; the loop gains by it too
     if spec["side"] == "loop":
-        [topic] = topics
-        seconds = await loop.run(spec["bootstrap_servers"], spec["dsn"], topic, partitions=PARTITIONS, total=total)
+        seconds = await loop.run(
+            spec["bootstrap_servers"],
+            spec["dsn"],
+            topics,
+            partitions=PARTITIONS,
+            total=total,
+            posts_only=len(topics) == 1,
+        )
     else:
         log = await KafkaLog.open(spec["bootstrap_servers"])
         seconds = await consume(spec["dsn"], log, topics, total)

@@ -93,7 +93,7 @@ async def _publish_joins(bootstrap_servers: str, boards: Sequence[_Board]) -> No
     )
     log = await KafkaLog.open(bootstrap_servers)
     try:
-        await fill(log, "membership.events", joins(crowd))
+        await fill(log, ["membership.events"], joins(crowd))
         for topic in ("content.events", "campaigns.events", "scoring.events"):
             await log.create_topics([topic], partitions=PARTITIONS)
     finally:

@@ -1,17 +1,19 @@
-"""Fill topics as the relay does: 50,000 joins, then posts of those members over some days."""
+"""Fill topics as the relay does: 50,000 joins, then what those members do over some days."""
 
 import random
 from bisect import bisect
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from itertools import accumulate
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 from uuid_utils import uuid7
 
-from services.content.messages import PostPublished
+from services.campaigns.messages import Line, Link, PurchaseAttributed, PurchaseRecorded
+from services.content.messages import CommentAdded, ContentShared, PostPublished, ReactionAdded
 from services.membership.messages import MemberJoined
+from shared.codes import new_code
 from shared.commands.recorded import Message, Recorded
 from shared.messaging.cloudevents import envelope, record_headers
 from shared.messaging.log import Log, Outgoing, TopicPartition
@@ -22,6 +24,7 @@ PARTITIONS = 12
 ORGANIZATION = "acme"
 BEGINNING = datetime(2026, 3, 2, tzinfo=UTC)
 POSTING = timedelta(days=3)
+PAID_MINOR = 19_900
 FACTS_A_TRANSACTION = 8
 RECORDS_A_ROUND = 24_000
 
@@ -87,6 +90,50 @@ def joins(crowd: Crowd) -> Iterator[tuple[TopicPartition, Outgoing]]:
 def posts(crowd: Crowd, count: int) -> Iterator[tuple[TopicPartition, Outgoing]]:
     """Posts in the order of their times; the n-th member of a shuffled list writes in proportion to 1/n."""
     relayed = Relayed("content")
+    for act in _acts(crowd, count):
+        yield _post(relayed, act)
+
+
+def mixed(crowd: Crowd, count: int) -> Iterator[tuple[TopicPartition, Outgoing]]:
+    """Facts of content and campaigns: of twenty 4 posts, 7 comments, 6 reactions, 1 share, and a purchase with its
+    attribution to two people. Who acts is drawn as for `posts`.
+    """
+    content, campaigns = Relayed("content"), Relayed("campaigns")
+    kinds = [_post] * 4 + [_comment] * 7 + [_reaction] * 6 + [_share]
+    for number, act in enumerate(_acts(crowd, count)):
+        turn = number % 20
+        if turn == 18:
+            bought, purchase = act, str(uuid7())
+            yield _purchase(campaigns, bought, purchase)
+        elif turn == 19:
+            chain = [crowd.persons[int(purchase[-8:], 16) % len(crowd.persons)], act.person]
+            yield _attribution(campaigns, bought, purchase, chain)
+        else:
+            yield kinds[number * 7 % len(kinds)](content, act)
+
+
+class _Act(NamedTuple):
+    """Somebody does something."""
+
+    person: str
+    community: str
+    at: datetime
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What all messages say."""
+        return {
+            "organization": ORGANIZATION,
+            "community": self.community,
+            "zone": "Asia/Shanghai",
+            "currency": "CNY",
+            "occurred_at": self.at,
+            "recorded_at": self.at,
+            "local_day": (self.at + timedelta(hours=8)).date(),
+        }
+
+
+def _acts(crowd: Crowd, count: int) -> Iterator[_Act]:
     chance = random.Random(20260302)
     members = list(zip(*crowd, strict=True))
     chance.shuffle(members)
@@ -94,25 +141,90 @@ def posts(crowd: Crowd, count: int) -> Iterator[tuple[TopicPartition, Outgoing]]
     for number in range(count):
         at = BEGINNING + POSTING * (number / count)
         person, community = members[bisect(weights, chance.random() * weights[-1])]
-        post = str(uuid7())
-        published = PostPublished(
-            organization=ORGANIZATION,
-            community=community,
-            zone="Asia/Shanghai",
-            currency="CNY",
-            post=post,
-            author=person,
-            kind="text",
-            occurred_at=at,
-            recorded_at=at,
-            local_day=(at + timedelta(hours=8)).date(),
-        )
-        yield relayed.record(Message("content.post-published.v1", person, post, published), at)
+        yield _Act(person, community, at)
 
 
-async def fill(log: Log, topic: str, records: Iterable[tuple[TopicPartition, Outgoing]]) -> None:
-    """Write a topic, in rounds."""
-    await log.create_topics([topic], partitions=PARTITIONS)
+def _post(relayed: Relayed, act: _Act) -> tuple[TopicPartition, Outgoing]:
+    post = str(uuid7())
+    published = PostPublished(**act.common, post=post, author=act.person, kind="text")
+    return relayed.record(Message("content.post-published.v1", act.person, post, published), act.at)
+
+
+def _comment(relayed: Relayed, act: _Act) -> tuple[TopicPartition, Outgoing]:
+    comment, post = str(uuid7()), str(uuid7())
+    added = CommentAdded(
+        **act.common, comment=comment, post=post, post_author="somebody", author=act.person, floor=1, parent=None
+    )
+    return relayed.record(Message("content.comment-added.v1", act.person, comment, added), act.at)
+
+
+def _reaction(relayed: Relayed, act: _Act) -> tuple[TopicPartition, Outgoing]:
+    reaction, post = str(uuid7()), str(uuid7())
+    added = ReactionAdded(
+        **act.common,
+        reaction=reaction,
+        target_kind="post",
+        target=post,
+        target_author="somebody",
+        person=act.person,
+        kind="like",
+        counts=True,
+    )
+    return relayed.record(Message("content.reaction-added.v1", act.person, reaction, added), act.at)
+
+
+def _share(relayed: Relayed, act: _Act) -> tuple[TopicPartition, Outgoing]:
+    share, post = str(uuid7()), str(uuid7())
+    shared = ContentShared(
+        **act.common,
+        share=share,
+        code=new_code(),
+        sharer=act.person,
+        target_kind="post",
+        target=post,
+        channel="moments",
+        parent=None,
+    )
+    return relayed.record(Message("content.content-shared.v1", act.person, share, shared), act.at)
+
+
+def _purchase(relayed: Relayed, act: _Act, purchase: str) -> tuple[TopicPartition, Outgoing]:
+    recorded = PurchaseRecorded(
+        **act.common,
+        purchase=purchase,
+        order_id=purchase,
+        buyer=act.person,
+        lines=[Line(product="shoes", quantity=1, amount_minor=PAID_MINOR)],
+        paid_minor=PAID_MINOR,
+        commissionable_minor=PAID_MINOR,
+        share_code=None,
+        campaign=None,
+    )
+    return relayed.record(Message("campaigns.purchase-recorded.v1", act.person, purchase, recorded), act.at)
+
+
+def _attribution(relayed: Relayed, act: _Act, purchase: str, chain: list[str]) -> tuple[TopicPartition, Outgoing]:
+    attributed = PurchaseAttributed(
+        **act.common,
+        purchase=purchase,
+        order_id=purchase,
+        buyer=act.person,
+        chain=[
+            Link(level=level, person=person, by="binding")
+            for level, person in enumerate(dict.fromkeys(chain), 1)
+            if person != act.person
+        ],
+        paid_minor=PAID_MINOR,
+        commissionable_minor=PAID_MINOR,
+        act_occurred_at=act.at,
+        act_local_day=act.common["local_day"],
+    )
+    return relayed.record(Message("campaigns.purchase-attributed.v1", act.person, purchase, attributed), act.at)
+
+
+async def fill(log: Log, topics: Sequence[str], records: Iterable[tuple[TopicPartition, Outgoing]]) -> None:
+    """Write topics, in rounds."""
+    await log.create_topics(topics, partitions=PARTITIONS)
     publisher = await log.publisher()
     try:
         batches: dict[TopicPartition, list[Outgoing]] = {}

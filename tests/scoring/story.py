@@ -206,7 +206,7 @@ class Story:
         }
         return InboundFact(
             topic=f"{type.partition('.')[0]}.events",
-            partition=partition_of(key, self.lanes),
+            partition=self.partition_of(key),
             offset=offset,
             key=key,
             type=type,
@@ -215,6 +215,9 @@ class Story:
             traceparent=None,
             value=msgspec.json.encode(data | own),
         )
+
+    def partition_of(self, key: str) -> int:
+        return partition_of(key, self.lanes)
 
     def day_of(self, at: datetime) -> date:
         return at.astimezone(ZoneInfo(self.zone)).date()

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from services.scoring.messages import TYPES
 from tests.scoring.feeder import Feeder
 from tests.scoring.story import NOON, Story
 from tests.support.serving import Client, Served, check_documents
@@ -243,7 +244,7 @@ async def test_malformed_requests_are_refused(scoring: Served, told: tuple[Story
     _, community, _ = told
     boards = f"/v1/communities/{community}/leaderboards"
     expected = {
-        f"{boards}/commission": (422, "invalid-request"),
+        f"{boards}/fame": (422, "invalid-request"),
         "/v1/communities/not-a-uuid/leaderboards/points": (422, "invalid-request"),
         f"{boards}/points?limit=0": (422, "invalid-request"),
         f"{boards}/points?after=nonsense": (400, "cursor-malformed"),
@@ -273,4 +274,4 @@ async def test_a_read_waits_for_what_a_consistency_token_names(scoring: Served, 
 
 
 async def test_the_documents_are_true(scoring: Served) -> None:
-    await check_documents(scoring, ())
+    await check_documents(scoring, TYPES)

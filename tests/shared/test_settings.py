@@ -1,3 +1,5 @@
+from pathlib import Path
+
 import pytest
 from pydantic import ValidationError
 
@@ -31,3 +33,10 @@ def test_the_default_is_made_for_production(monkeypatch: pytest.MonkeyPatch) -> 
     monkeypatch.setenv("QUNLI_DATABASE_URL", "postgresql://a")
     settings = settings_of("content")
     assert (settings.mode, settings.log, settings.partitions) == ("production", "kafka", 12)
+
+
+def test_a_secret_may_be_a_file(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    (tmp_path / "qunli_database_url").write_text("postgresql://from-a-file\n")
+    monkeypatch.delenv("QUNLI_DATABASE_URL", raising=False)
+    monkeypatch.setenv("QUNLI_SECRETS_DIR", str(tmp_path))
+    assert settings_of("content").database_url.get_secret_value() == "postgresql://from-a-file"

@@ -90,6 +90,7 @@ async def serving(definition: Definition[Any], dsn: str, folder: Path) -> AsyncI
             open_service=open_service,
             routers=definition.routers(),
             schemas=definition.folder / "contracts",
+            asyncapi=lambda: definition.asyncapi(partitions=settings.partitions),
             keys=issuer.keys(),
         )
         transport = httpx.ASGITransport(app, raise_app_exceptions=False)
@@ -119,6 +120,8 @@ async def check_documents(served: Served, types: Collection[str]) -> None:
         for example in schema.get("examples", []):
             resolved = {**schema, "components": document["components"]}
             jsonschema.Draft202012Validator(resolved).validate(example)
+    events = (await served.http.get("/asyncapi.json")).json()
+    assert {message["name"] for message in events["components"]["messages"].values()} == {*types, "watermark"}
     for type_name in types:
         answer = await served.http.get(f"/schemas/{file_name(type_name)}")
         assert answer.status_code == 200

@@ -19,7 +19,7 @@ BODIES: dict[str, Any] = {
     "publishPost": {"body": "From elsewhere"},
     "editPost": {"body": "From elsewhere"},
 }
-PEOPLE = {"readPoints", "listEntries", "readActivity"}
+PEOPLE = {"readPoints", "listEntries", "readActivity", "readCommission", "listCommissionEntries"}
 
 
 def request_of(callers: Callers, method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:

@@ -1,0 +1,25 @@
+"""Who asks scoring over HTTP, and about whom."""
+
+from typing import Annotated
+
+from fastapi import Depends, Path
+
+from services.scoring.service import SCORES_READ, Reader, Scoring
+from shared.http.app import get_service
+from shared.http.callers import Caller
+from shared.http.models import PersonId
+
+ME = "me"
+"""Stands for the caller's own person id in paths."""
+
+Service = Annotated[Scoring, Depends(get_service)]
+PathPerson = Annotated[PersonId, Path(alias="person", description="Person id, or `me`.")]
+
+
+def reader_of(caller: Caller) -> Reader:
+    return Reader(caller.organization, caller.person, SCORES_READ in caller.scopes)
+
+
+def named(caller: Caller, person: str) -> str:
+    """The person of a path. For a machine `me` is a person id like others."""
+    return caller.person if person == ME and caller.person is not None else person

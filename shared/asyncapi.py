@@ -1,0 +1,139 @@
+"""What a service publishes on the log, as an AsyncAPI 3 document: made from the committed schemas of its messages."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+_DESCRIPTION = """
+{description}
+
+Records are CloudEvents 1.0 in Kafka's binary mode: attributes in headers, data as JSON in the value. The key is the person
+whom the fact is about, else the id of the aggregate, so that all facts about a person stand in one partition, in order.
+Delivery is at least once: `ce_position` rises within a partition, and `ce_previous` names the record before, so that a
+reader tells repeats and gaps.
+"""
+
+_HEADERS = {
+    "ce_specversion": {"type": "string", "const": "1.0"},
+    "ce_id": {"type": "string", "format": "uuid", "description": "Unique."},
+    "ce_source": {"type": "string", "description": "The service, as `/membership`."},
+    "ce_subject": {"type": "string", "description": "Id of the aggregate."},
+    "ce_time": {"type": "string", "format": "date-time", "description": "When it occurred."},
+    "ce_dataschema": {"type": "string", "description": "Path of the JSON Schema of the value."},
+    "content-type": {"type": "string", "const": "application/json"},
+    "ce_position": {
+        "type": "string",
+        "pattern": r"^\d+-\d+-\d+$",
+        "description": "Epoch, transaction and sequence: three numbers, compared in that order. Rises within a partition.",
+    },
+    "ce_previous": {
+        "type": "string",
+        "pattern": r"^\d+-\d+-\d+$",
+        "description": "The position of the record before in the partition; 0-0-0 for the first.",
+    },
+    "traceparent": {"type": "string", "description": "W3C trace context, where the request was traced."},
+}
+_OPTIONAL = {"traceparent"}
+
+_WATERMARK = {
+    "type": "object",
+    "required": ["epoch", "time", "positions", "seen"],
+    "properties": {
+        "epoch": {"type": "integer", "minimum": 1},
+        "time": {"type": "string", "format": "date-time", "description": "The database clock of the service."},
+        "positions": {
+            "type": "object",
+            "additionalProperties": {"type": "string"},
+            "description": "Partition to the position up to which all that was committed before `time` stands in it.",
+        },
+        "seen": {
+            "type": "object",
+            "additionalProperties": {"type": "integer"},
+            "description": "Of other services, the end of their watermarks' topic, read before `time`.",
+        },
+    },
+}
+
+
+def document(service: str, title: str, description: str, schemas: Path, *, partitions: int) -> dict[str, Any]:
+    """The AsyncAPI 3.0 document of a service.
+
+    Args:
+        schemas: folder of its messages' JSON Schemas, `<name>.v<n>.schema.json`, with `samples/<name>.v<n>.json`.
+    """
+    types = sorted(path.name.removesuffix(".schema.json") for path in schemas.glob("*.schema.json"))
+    messages = {name: _message(service, name, schemas) for name in types}
+    messages["watermark"] = {
+        "name": "watermark",
+        "title": "Watermark",
+        "summary": "Whoever has read that far knows what had not happened by then.",
+        "contentType": "application/json",
+        "payload": _WATERMARK,
+        "bindings": {"kafka": {"key": {"type": "string", "const": service}}},
+    }
+    return {
+        "asyncapi": "3.0.0",
+        "info": {
+            "title": f"{title}: events",
+            "version": "1",
+            "description": _DESCRIPTION.format(description=description).strip(),
+        },
+        "defaultContentType": "application/json",
+        "channels": {
+            "events": _channel(f"{service}.events", "Facts, kept for ever.", types, partitions, ["delete"]),
+            "watermarks": _channel(f"{service}.watermarks", "About one a second.", ["watermark"], 1, ["compact"]),
+        },
+        "operations": {
+            "publishFacts": _sending("events", types),
+            "publishWatermarks": _sending("watermarks", ["watermark"]),
+        },
+        "components": {"messages": messages},
+    }
+
+
+def _message(service: str, name: str, schemas: Path) -> dict[str, Any]:
+    schema = json.loads((schemas / f"{name}.schema.json").read_text())
+    sample = json.loads((schemas / "samples" / f"{name}.json").read_text())
+    type_name = f"{service}.{name}"
+    headers = {
+        "type": "object",
+        "required": [*(header for header in _HEADERS if header not in _OPTIONAL), "ce_type"],
+        "properties": {**_HEADERS, "ce_type": {"type": "string", "const": type_name}},
+    }
+    # Definitions of a schema stand inside it; its references are made to lead there.
+    inside = f"#/components/messages/{_escaped(name)}/payload/schema/$defs/"
+    payload = json.loads(json.dumps(schema).replace('"#/$defs/', f'"{inside}'))
+    return {
+        "name": type_name,
+        "title": type_name,
+        "summary": schema.get("description", "").partition("\n")[0],
+        "contentType": "application/json",
+        "headers": headers,
+        "payload": {"schemaFormat": "application/schema+json;version=draft-2020-12", "schema": payload},
+        "bindings": {"kafka": {"key": {"type": "string"}}},
+        "examples": [{"name": name.replace(".", "-"), "payload": sample}],
+    }
+
+
+def _escaped(name: str) -> str:
+    return name.replace("~", "~0").replace("/", "~1")
+
+
+def _channel(
+    address: str, description: str, messages: list[str], partitions: int, cleanup: list[str]
+) -> dict[str, Any]:
+    configuration = {"cleanup.policy": cleanup, **({"retention.ms": -1} if cleanup == ["delete"] else {})}
+    return {
+        "address": address,
+        "description": description,
+        "messages": {name: {"$ref": f"#/components/messages/{_escaped(name)}"} for name in messages},
+        "bindings": {"kafka": {"topic": address, "partitions": partitions, "topicConfiguration": configuration}},
+    }
+
+
+def _sending(channel: str, messages: list[str]) -> dict[str, Any]:
+    return {
+        "action": "send",
+        "channel": {"$ref": f"#/channels/{channel}"},
+        "messages": [{"$ref": f"#/channels/{channel}/messages/{_escaped(name)}"} for name in messages],
+    }
