@@ -4,7 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.stackexchange import Dump, DumpRefused, Skip, posts, rows, survey, text_of
+from deploy.local.importing.markup import text_of
+from deploy.local.importing.stackexchange import Dump, DumpRefused, Skip, comments, posts, rows, survey
 
 POSTS = """\ufeff<?xml version="1.0" encoding="utf-8"?>
 <posts>
@@ -16,6 +17,15 @@ POSTS = """\ufeff<?xml version="1.0" encoding="utf-8"?>
   <row Id="5" PostTypeId="2" ParentId="1" CreationDate="2018-02-07T01:00:00.000" OwnerUserId="-1" Body="The site's." />
   <row Id="6" PostTypeId="5" CreationDate="2018-02-07T01:00:00.000" OwnerUserId="14" Body="A wiki." />
 </posts>
+"""
+COMMENTS = """<?xml version="1.0" encoding="utf-8"?>
+<comments>
+  <row Id="1" PostId="1" Score="1" Text="Why *not* &lt;&lt;both&gt;&gt;?" CreationDate="2018-02-08T01:00:00.000" UserId="16" />
+  <row Id="2" PostId="3" Text="Nobody's." CreationDate="2018-02-08T01:00:00.000" UserDisplayName="user23" />
+  <row Id="3" PostId="3" Text="The site's." CreationDate="2018-02-08T01:00:00.000" UserId="-1" />
+  <row Id="4" PostId="5" Text="On the site's." CreationDate="2018-02-01T01:00:00.000" UserId="17" />
+  <row Id="5" PostId="3" Text="First." CreationDate="2018-02-04T01:00:00.000" UserId="15" />
+</comments>
 """
 USERS = """<?xml version="1.0" encoding="utf-8"?>
 <users>
@@ -30,19 +40,48 @@ def folder(tmp_path: Path) -> Path:
     folder = tmp_path / "stackexchange-small"
     folder.mkdir()
     (folder / "Posts.xml").write_text(POSTS)
+    (folder / "Comments.xml").write_text(COMMENTS)
     (folder / "Users.xml").write_text(USERS)
+    (folder / "Votes.xml").write_text('<votes><row Id="1" PostId="1" VoteTypeId="2" /><row Id="2" /></votes>')
     return folder
 
 
 def test_a_dump_is_surveyed(folder: Path) -> None:
     found = survey(Dump.at(folder))
-    assert found.posts == {"questions": 1, "answers": 2}
-    assert found.skipped == {Skip.NO_OWNER: 1, Skip.SITE_ITSELF: 1, Skip.OTHER_TYPE: 1}
+    assert found.counts == {"questions": 1, "answers": 2, "comments": 2}
+    assert found.posts == {"1", "2", "3"}
+    assert found.skipped == {
+        Skip.POST_WITHOUT_OWNER: 1,
+        Skip.POST_OF_THE_SITE: 1,
+        Skip.OTHER_TYPE: 1,
+        Skip.COMMENT_WITHOUT_OWNER: 1,
+        Skip.COMMENT_OF_THE_SITE: 1,
+        Skip.COMMENT_ELSEWHERE: 1,
+        Skip.VOTE: 2,
+    }
     joins = [(author.person, author.joined_at.isoformat(), author.from_users) for author in found.authors.values()]
     assert joins == [
-        ("se-small-15", "2018-02-05T01:00:00+00:00", False),
+        ("se-small-15", "2018-02-04T01:00:00+00:00", False),  # a comment before the first post
         ("se-small-14", "2018-02-06T19:56:17+00:00", True),
+        ("se-small-16", "2018-02-08T01:00:00+00:00", False),  # comments only
     ]
+    assert found.last.isoformat() == "2018-02-08T01:00:00+00:00"
+
+
+def test_of_a_dump_only_the_posts_are_needed(folder: Path) -> None:
+    for table in ("Comments", "Users", "Votes"):
+        (folder / f"{table}.xml").unlink()
+    found = survey(Dump.at(folder))
+    assert found.counts == {"questions": 1, "answers": 2}
+    assert [author.from_users for author in found.authors.values()] == [False, False]
+    assert list(comments(Dump.at(folder), found.posts)) == []
+
+
+def test_comments_are_read_as_they_were_written(folder: Path) -> None:
+    first, second = comments(Dump.at(folder), {"1", "2", "3"})
+    assert (first.id, first.post, first.author) == ("1", "1", "se-small-16")
+    assert first.body == {"body": "Why *not* <<both>>?", "occurred_at": "2018-02-08T01:00:00.000Z"}
+    assert (second.id, second.post, second.author) == ("5", "3", "se-small-15")
 
 
 def test_questions_and_answers_become_posts(folder: Path) -> None:

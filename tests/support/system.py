@@ -34,9 +34,12 @@ class System:
         state: where its data are.
         port: that it is asked to take; 0: any.
         ordinary_python: run as an ordinary user, with this interpreter.
+        kafka: bootstrap servers of the log; None: on `LocalLog`.
     """
 
-    def __init__(self, state: Path, *, port: int = 0, ordinary_python: str | None = None) -> None:
+    def __init__(
+        self, state: Path, *, port: int = 0, ordinary_python: str | None = None, kafka: str | None = None
+    ) -> None:
         self.state = state
         self._command = [ordinary_python or sys.executable, "-m", "deploy.local.run"]
         self._command += ["--port", str(port), "--state", str(state)]
@@ -44,6 +47,10 @@ class System:
         if ordinary_python is not None:
             user, group = ordinary.NOBODY
             self._account = {"user": user, "group": group, "extra_groups": [], "env": ordinary.environment()}
+        self._log = "local" if kafka is None else "kafka"
+        self._command += ["--log", self._log]
+        if kafka is not None:
+            self._account["env"] = {**os.environ, "QUNLI_KAFKA_BOOTSTRAP_SERVERS": kafka}
         self._process: subprocess.Popen[bytes] | None = None
         self._said = Path(tempfile.mkstemp(prefix="qunli-said-")[1])
 
@@ -87,7 +94,7 @@ class System:
 
     async def row_counts(self) -> dict[str, int]:
         """How many rows each table of each database has."""
-        postgres = EmbeddedPostgres(self.state / "postgres-local", port=self._postgres_port())
+        postgres = EmbeddedPostgres(self.state / f"postgres-{self._log}", port=self._postgres_port())
         counts = {}
         for database in ("membership", "content", "campaigns", "scoring", "qunli_log"):
             connection = await asyncpg.connect(postgres.dsn(database))
@@ -122,9 +129,9 @@ def state_folder() -> Iterator[Path]:
 
 
 @contextmanager
-def running_system() -> Iterator[System]:
+def running_system(*, kafka: str | None = None) -> Iterator[System]:
     with state_folder() as state:
-        system = System(state)
+        system = System(state, kafka=kafka)
         try:
             system.start()
             yield system
@@ -142,7 +149,7 @@ def system() -> Iterator[System]:
 def run_tool(module: str, *arguments: str | os.PathLike[str], timeout_seconds: float = 120) -> tuple[int, str]:
     """Run `python -m <module>` as a recipe of the Makefile does: exit code, and what it wrote on both channels."""
     command: Sequence[str] = [sys.executable, "-m", module, *(os.fspath(argument) for argument in arguments)]
-    environment = {name: value for name, value in os.environ.items() if name not in {"DUMP", "COMMUNITY"}}
+    environment = {name: value for name, value in os.environ.items() if name not in {"DUMP", "CDNOW", "COMMUNITY"}}
     done = subprocess.run(
         command,
         cwd=ROOT,
