@@ -10,6 +10,7 @@ from services.scoring import resources
 from services.scoring.asking import PathPerson, Service, named, reader_of
 from services.scoring.boards import Metric
 from services.scoring.commissionapi import commission
+from services.scoring.rulesetapi import rulesets
 from services.scoring.service import Place, Valued
 from shared.errors import Forbidden
 from shared.http.answers import read
@@ -201,18 +202,6 @@ async def read_effects(
     return read(request, resources.EventEffects.of(await service.effects(reader_of(caller), event_id)))
 
 
-@explanations.get(
-    "/rulesets/default",
-    operation_id="readDefaultRuleset",
-    summary="Read the shipped ruleset",
-    response_model=resources.RulesetVersion,
-    responses=problems(401),
-)
-async def read_default_ruleset(service: Service, caller: AnyCaller, request: Request) -> Response:
-    """What each act is worth where an organization has not published rules of its own."""
-    return read(request, resources.RulesetVersion.of(service.default_ruleset()))
-
-
 def _own(caller: Caller) -> str:
     if caller.person is None:
         raise Forbidden("person-required", "Only a person has a place of its own; name one below `members/`.")
@@ -239,5 +228,5 @@ def _place(person: str, place: Place) -> resources.BoardPlace:
     )
 
 
-ROUTERS: Sequence[APIRouter] = (boards, commission, people, explanations)
+ROUTERS: Sequence[APIRouter] = (boards, commission, people, explanations, rulesets)
 """Of two paths that match, the first one counts: `…/commission/entries` before `…/entries`."""

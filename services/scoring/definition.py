@@ -6,9 +6,10 @@ from pathlib import Path
 from typing import Any
 
 from services.scoring.boards import split_oversized
-from services.scoring.events import COMMISSION
+from services.scoring.events import COMMISSION, RULESETS
 from services.scoring.projections import ScoringProjection
 from services.scoring.publishing import publish
+from services.scoring.rulesetcommands import project
 from services.scoring.service import Scoring
 from shared.database import Pool
 from shared.lifecycle import Run
@@ -25,7 +26,7 @@ def _routers() -> Sequence[Any]:
 
 
 def _open(kernel: Kernel) -> Scoring:
-    return Scoring(kernel.reader, kernel.passed, kernel.ready)
+    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready)
 
 
 def _projection(settings: Settings) -> ScoringProjection:
@@ -52,7 +53,8 @@ SCORING = Definition(
     open=_open,
     routers=_routers,
     publish=publish,
-    codecs=(COMMISSION,),
+    project=project,
+    codecs=(COMMISSION, RULESETS),
     projection=_projection,
     upkeep={"bucket splitter": _splitting},
 )

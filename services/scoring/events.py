@@ -3,6 +3,7 @@
 from datetime import date, datetime
 from typing import TypeAlias
 
+from services.scoring.ruleset import Rules
 from shared.codec import Codec, Fact
 
 
@@ -39,7 +40,30 @@ class CommissionBooked(Fact, frozen=True, tag="commission-booked.v1"):
     local_day: date
 
 
-ScoringFact: TypeAlias = CommissionBooked
+class RulesetPublished(Fact, frozen=True, tag="ruleset-published.v1"):
+    """A version of a ruleset.
 
-COMMISSION = Codec[ScoringFact]((CommissionBooked,))
+    Attributes:
+        community: None: of the whole organization.
+        ruleset: the number that stands for it in this service's tables.
+        version: from 1, per organization or community.
+        valid_from: in force for acts from then on.
+    """
+
+    organization: str
+    community: str | None
+    ruleset: int
+    version: int
+    valid_from: datetime
+    rules: Rules
+    published_by: str
+    occurred_at: datetime
+
+
+ScoringFact: TypeAlias = CommissionBooked | RulesetPublished
+
+COMMISSION = Codec[CommissionBooked]((CommissionBooked,))
 """Of the streams of commission, each of one fact."""
+
+RULESETS = Codec[RulesetPublished]((RulesetPublished,))
+"""Of the streams of rulesets, one per organization, and one per community that has its own."""

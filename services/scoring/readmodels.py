@@ -91,6 +91,20 @@ class StandingRow(_Table, table=True):
     active: bool
 
 
+class RulesetRow(_Table, table=True):
+    """A published version; `community` None: of the whole organization."""
+
+    __tablename__ = "ruleset_versions"
+
+    ruleset: int = Field(primary_key=True)
+    organization: str
+    community: UUID | None
+    version: int
+    valid_from: datetime = Field(sa_type=DateTime(timezone=True))
+    rules: dict[str, Any] = Field(sa_type=JSONB)
+    published_by: str
+
+
 class Entry(NamedTuple):
     """An entry with the fact that caused it and the community's id."""
 
@@ -211,3 +225,44 @@ async def effects(reader: AsyncEngine, event_id: UUID) -> Effects | None:
     async with AsyncSession(reader) as session:
         row = (await session.exec(query)).first()
     return None if row is None else Effects(*row)
+
+
+async def ruleset(reader: AsyncEngine, number: int) -> RulesetRow | None:
+    async with AsyncSession(reader) as session:
+        return await session.get(RulesetRow, number)
+
+
+async def rulesets(
+    reader: AsyncEngine, organization: str, community: str | None, *, before: int | None, limit: int
+) -> Sequence[RulesetRow]:
+    """Versions of the organization's ruleset, or of a community's own, newest first; only those below `before`."""
+    query = select(RulesetRow).where(RulesetRow.organization == organization, _of_community(community))
+    if before is not None:
+        query = query.where(RulesetRow.version < before)
+    async with AsyncSession(reader) as session:
+        return (await session.exec(query.order_by(col(RulesetRow.version).desc()).limit(limit))).all()
+
+
+async def ruleset_in_force(
+    reader: AsyncEngine, organization: str, community: str | None, *, at: datetime
+) -> RulesetRow | None:
+    """The version that prices an act at that time, a community's own before the organization's."""
+    query = (
+        select(RulesetRow)
+        .where(
+            RulesetRow.organization == organization,
+            _of_community(None) if community is None else _of_community(None) | _of_community(community),
+            RulesetRow.valid_from <= at,
+        )
+        .order_by(
+            col(RulesetRow.community).is_(None), col(RulesetRow.valid_from).desc(), col(RulesetRow.version).desc()
+        )
+        .limit(1)
+    )
+    async with AsyncSession(reader) as session:
+        return (await session.exec(query)).first()
+
+
+def _of_community(community: str | None) -> Any:
+    own = col(RulesetRow.community)
+    return own.is_(None) if community is None else own == UUID(community)

@@ -10,7 +10,7 @@ from pydantic import Field
 from services.scoring.commissions import CommissionItem
 from services.scoring.inbound import TYPE_OF_KIND, Kind
 from services.scoring.readmodels import DayCountRow, Entry, EntryRow
-from services.scoring.ruleset import Act, ActName, Reason, Ruleset
+from services.scoring.ruleset import Act, ActName, Reason
 from services.scoring.service import Explained
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
 
@@ -171,46 +171,3 @@ class Activity(AnswerModel):
     value: float = Field(description="Sum of the day scores up to that day, each halved once per half-life.")
     days: list[DayScore] = Field(description="Scored days, newest first.")
     next: str | None = Field(description="Path and query of earlier days; null if there are none.")
-
-
-class ActRule(AnswerModel):
-    """What one act is worth."""
-
-    act: ActName
-    weight: int
-    points: int
-    daily_cap: int | None = Field(description="Acts that count per person, community and local day; null: no cap.")
-    minor_units_per_point: int | None = Field(description="For acts with money: a point per so many minor units.")
-
-
-class RulesetVersion(AnswerModel):
-    """A version of a ruleset."""
-
-    ruleset: int = Field(description="Its number, as entries and counts name it.")
-    version: int
-    valid_from: Instant | None = Field(description="Null: from the beginning of time.")
-    acts: list[ActRule]
-    commission_basis_points: list[int] = Field(description="The rate of each level.")
-    commission_hold_days: int = Field(description="How long commission stays pending after a purchase.")
-
-    @classmethod
-    def of(cls, ruleset: Ruleset) -> Self:
-        return cls(
-            ruleset=ruleset.number,
-            version=ruleset.version,
-            commission_basis_points=list(ruleset.commission_basis_points),
-            commission_hold_days=ruleset.commission_hold_days,
-            valid_from=ruleset.valid_from,
-            acts=[
-                ActRule.model_validate(
-                    {
-                        "act": act.label,
-                        "weight": rule.weight,
-                        "points": rule.points,
-                        "daily_cap": rule.daily_cap,
-                        "minor_units_per_point": rule.minor_units_per_point,
-                    }
-                )
-                for act, rule in ruleset.rules.items()
-            ],
-        )

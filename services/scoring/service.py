@@ -15,8 +15,9 @@ from services.scoring.boards import Metric
 from services.scoring.commissionreads import CommissionEntry, CommissionOf
 from services.scoring.fold import EPOCH_ORDINAL
 from services.scoring.rankkey import activity_at, value_at
-from services.scoring.readmodels import CommunityRow, DayCountRow, Entry, EntryRow, JournalRow, PersonRow
-from services.scoring.ruleset import DEFAULT, Ruleset
+from services.scoring.readmodels import CommunityRow, DayCountRow, Entry, EntryRow, JournalRow, PersonRow, RulesetRow
+from services.scoring.ruleset import DEFAULT_NUMBER
+from shared.commands.gateway import Gateway
 from shared.errors import BadRequest, Forbidden, NotFound
 from shared.messaging.progress import Progress
 
@@ -79,8 +80,9 @@ class Explained(NamedTuple):
 
 @dataclass(frozen=True)
 class Scoring:
-    """The service: reads only; its tables are written by its projection."""
+    """The service. Its tables are written by its projection, but for rulesets, which the gateway publishes."""
 
+    gateway: Gateway
     reader: AsyncEngine
     passed: Progress
     readiness: Callable[[], Awaitable[list[str]]]
@@ -213,8 +215,36 @@ class Scoring:
             raise _not_your_own()
         return Explained(found.fact, found.community, None, None, commission)
 
-    def default_ruleset(self) -> Ruleset:
-        return DEFAULT
+    async def known_community(self, asking: Reader, id: str) -> None:
+        """Raises NotFound: no such community in the organization."""
+        await self._community(asking, id)
+
+    async def rulesets(
+        self, asking: Reader, community: str | None, *, before: int | None, limit: int
+    ) -> Sequence[RulesetRow]:
+        """Versions of the organization's ruleset, or of a community's own, newest first. Raises NotFound as above."""
+        if community is not None:
+            await self._community(asking, community)
+        return await readmodels.rulesets(self.reader, asking.organization, community, before=before, limit=limit)
+
+    async def ruleset_in_force(self, asking: Reader, community: str | None, *, at: datetime) -> RulesetRow | None:
+        """The version that prices an act at that time; None: the shipped one. Raises NotFound as above."""
+        if community is not None:
+            await self._community(asking, community)
+        return await readmodels.ruleset_in_force(self.reader, asking.organization, community, at=at)
+
+    async def ruleset(self, asking: Reader, number: int) -> RulesetRow | None:
+        """The version with that number; None: the shipped one.
+
+        Raises:
+            NotFound: there is none, or it is another organization's.
+        """
+        if number == DEFAULT_NUMBER:
+            return None
+        row = await readmodels.ruleset(self.reader, number)
+        if row is None or row.organization != asking.organization:
+            raise NotFound("ruleset-not-found", "There is no such version of a ruleset.")
+        return row
 
     async def _community(self, asking: Reader, id: str) -> CommunityRow:
         row = await readmodels.community(self.reader, UUID(id))
