@@ -21,8 +21,8 @@ run: install ## Run the whole system on one port [PORT=8400] [LOG=local|kafka]
 demo: install ## Play a story on the running system and show the leaderboard
 	@exec $(RUN) -m deploy.local.demo
 
-import: install ## Load a Stack Exchange dump into the running system: DUMP=<folder or Posts.xml> [COMMUNITY=<name>]
-	@DUMP="$(DUMP)" COMMUNITY="$(COMMUNITY)" exec $(RUN) -m deploy.local.importer
+import: install ## Load real data into the running system: DUMP=<Stack Exchange folder> or CDNOW=<file> [COMMUNITY=<name>]
+	@DUMP="$(DUMP)" CDNOW="$(CDNOW)" COMMUNITY="$(COMMUNITY)" exec $(RUN) -m deploy.local.importer
 
 kafka: install ## Run Apache Kafka on loopback, for `make run LOG=kafka` [KAFKA_PORT=9092]
 	@exec $(RUN) -m deploy.local.kafka

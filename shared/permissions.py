@@ -23,6 +23,7 @@ class Action(StrEnum):
     GRANT_ADMIN = "grant_admin"
     REVOKE_ADMIN = "revoke_admin"
     CREATE_INVITATION = "create_invitation"
+    READ_INVITATIONS_OF_OTHERS = "read_invitations_of_others"
     READ_MEMBERS = "read_members"
     # content
     PUBLISH_POST = "publish_post"
@@ -48,6 +49,7 @@ PERMISSIONS: Mapping[Action, frozenset[Role]] = {
     Action.GRANT_ADMIN: _OWNER,
     Action.REVOKE_ADMIN: _OWNER,
     Action.CREATE_INVITATION: _EVERYBODY,
+    Action.READ_INVITATIONS_OF_OTHERS: _STAFF,
     Action.READ_MEMBERS: _EVERYBODY,
     Action.PUBLISH_POST: _EVERYBODY,
     Action.PUBLISH_ANNOUNCEMENT: _STAFF,

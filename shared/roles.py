@@ -59,6 +59,7 @@ def api_app(
         settings=settings,
         open_service=opened,
         routers=definition.routers(),
+        roots=definition.roots,
         schemas=definition.folder / "contracts",
         asyncapi=lambda: definition.asyncapi(partitions=settings.partitions),
         keys=keys,

@@ -82,6 +82,7 @@ class Definition(Generic[S]):
         folder: where its code, `migrations/` and `contracts/` are.
         open: makes the object that holds its use cases.
         routers: makes its HTTP routes.
+        roots: first parts of paths that it serves at the root of the site as well, where addresses must be short.
         publish, project: see `shared.commands.writing.Writing`.
         codecs: read the facts it stores, to publish a lost topic anew.
         projection: makes what it folds of the log, given its settings; None if it listens to nothing.
@@ -95,6 +96,7 @@ class Definition(Generic[S]):
     folder: Path
     open: Callable[[Kernel], S]
     routers: Callable[[], Sequence[Any]]
+    roots: Sequence[str] = ()
     publish: Publish = publishes_nothing
     project: Project = projects_nothing
     codecs: Sequence[Codec[Any]] = ()

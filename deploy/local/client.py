@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -126,8 +127,8 @@ class Caller:
     async def patch(self, path: str, body: Any, *, etag: str) -> httpx.Response:
         return await self._send("PATCH", path, body, {"If-Match": etag})
 
-    async def delete(self, path: str, *, etag: str) -> httpx.Response:
-        return await self._send("DELETE", path, None, {"If-Match": etag})
+    async def delete(self, path: str, *, etag: str | None = None) -> httpx.Response:
+        return await self._send("DELETE", path, None, {} if etag is None else {"If-Match": etag})
 
     async def _send(
         self,
@@ -178,7 +179,7 @@ async def send(
         except httpx.TransportError as error:
             last, wait = f"{type(error).__name__}: {error}", pause
         else:
-            if answer.is_success:
+            if answer.is_success or answer.has_redirect_location:
                 return answer
             refused = _refused(answer)
             if not _passing(refused):
@@ -208,6 +209,11 @@ def open_http(url: str, *, connections: int = 4) -> httpx.AsyncClient:
     """Connections to the system."""
     limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
     return httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False)
+
+
+def instant_text(instant: datetime) -> str:
+    """An instant as the API takes it, to the millisecond."""
+    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def board_path(community: str, metric: str) -> str:

@@ -4,12 +4,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.content import post
+from services.content import comment, floors, post, reaction, share, visit
 from services.content.projections import project
 from services.content.publishing import publish
 from services.content.replica import Replica
 from services.content.service import Content
-from shared.service import Definition, Kernel
+from shared.service import Definition
 from shared.settings import Settings
 
 
@@ -19,10 +19,6 @@ def _routers() -> Sequence[Any]:
     return ROUTERS
 
 
-def _open(kernel: Kernel) -> Content:
-    return Content(kernel.gateway, kernel.reader, kernel.passed, kernel.ready)
-
-
 def _projection(_settings: Settings) -> Replica:
     return Replica()
 
@@ -30,12 +26,13 @@ def _projection(_settings: Settings) -> Replica:
 CONTENT = Definition(
     name="content",
     title="Qunli content",
-    description="Posts of members: publish, edit, remove, read by feed.",
+    description="What members publish: posts, comments, reactions, and shares with their short links.",
     folder=Path(__file__).parent,
-    open=_open,
+    open=Content.of,
     routers=_routers,
+    roots=("s",),
     publish=publish,
     project=project,
-    codecs=(post.FOLD.codec,),
+    codecs=tuple(kind.FOLD.codec for kind in (post, floors, comment, reaction, share, visit)),
     projection=_projection,
 )

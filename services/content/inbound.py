@@ -12,6 +12,7 @@ class CommunityFounded(msgspec.Struct, frozen=True):
     community: str
     zone: str
     currency: str
+    landing_url: str | None = None
 
 
 class CommunityLaunched(msgspec.Struct, frozen=True):
@@ -19,6 +20,7 @@ class CommunityLaunched(msgspec.Struct, frozen=True):
     community: str
     zone: str
     currency: str
+    landing_url: str | None = None
 
 
 class MemberJoined(msgspec.Struct, frozen=True):
@@ -36,7 +38,15 @@ class MemberLeft(msgspec.Struct, frozen=True):
     person: str
 
 
-Inbound: TypeAlias = CommunityFounded | CommunityLaunched | MemberJoined | MemberLeft
+class RolesChanged(msgspec.Struct, frozen=True):
+    """A role was granted or revoked; `roles`: all that the member has now."""
+
+    community: str
+    person: str
+    roles: tuple[str, ...]
+
+
+Inbound: TypeAlias = CommunityFounded | CommunityLaunched | MemberJoined | MemberLeft | RolesChanged
 
 TOPIC = "membership.events"
 
@@ -45,6 +55,8 @@ READERS: dict[str, msgspec.json.Decoder[Inbound]] = {
     "membership.community-launched.v1": msgspec.json.Decoder(CommunityLaunched),
     "membership.member-joined.v1": msgspec.json.Decoder(MemberJoined),
     "membership.member-left.v1": msgspec.json.Decoder(MemberLeft),
+    "membership.role-granted.v1": msgspec.json.Decoder(RolesChanged),
+    "membership.role-revoked.v1": msgspec.json.Decoder(RolesChanged),
 }
 
 

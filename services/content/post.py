@@ -1,20 +1,31 @@
-"""The life of a post: published by a member, edited by its author, removed by its author or the community's owner."""
+"""The life of a post: published by a member, edited by its author. How it is withdrawn: `withdrawal`."""
 
 from datetime import datetime
 from typing import TypeAlias, TypeVar, assert_never
 
 import msgspec
 
-from services.content.events import Draft, PostEdited, PostFact, PostPublished, PostRemoved
-from services.content.standing import OWNER, Standing, require_member, require_open
+from services.content.events import (
+    Draft,
+    PostEdited,
+    PostFact,
+    PostHidden,
+    PostPublished,
+    PostRemoved,
+    PostRestored,
+    PostUnhidden,
+)
+from services.content.stamps import stamp
+from services.content.standing import Standing, require_writer
 from shared.codec import Codec
 from shared.decider import Fold
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
-from shared.moments import moment
+from shared.permissions import Action
 
 T = TypeVar("T")
 
-OFFERED_KINDS = ("text", "question", "image", "link", "video")
+ANNOUNCEMENT = "announcement"
+REVIEW = "review"
 WITH_MEDIA = frozenset({"image", "link", "video"})
 """Kinds that are about something elsewhere, so they must say where."""
 
@@ -35,23 +46,16 @@ class Edit(msgspec.Struct, frozen=True, kw_only=True):
     """Change what is given, leave the rest. `expected`: the version that the editor has seen.
 
     Attributes:
-        title, body, media, topics: UNSET: unchanged.
+        title, body, media, topics, rating: UNSET: unchanged.
     """
 
     person: str
     expected: int
-    title: str | msgspec.UnsetType | None
-    body: str | msgspec.UnsetType
-    media: tuple[str, ...] | msgspec.UnsetType
-    topics: tuple[str, ...] | msgspec.UnsetType
-    now: datetime
-
-
-class Remove(msgspec.Struct, frozen=True, kw_only=True):
-    """Take a post back. `expected`: the version that the remover has seen."""
-
-    person: str
-    expected: int
+    title: str | msgspec.UnsetType | None = msgspec.UNSET
+    body: str | msgspec.UnsetType = msgspec.UNSET
+    media: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    topics: tuple[str, ...] | msgspec.UnsetType = msgspec.UNSET
+    rating: int | msgspec.UnsetType = msgspec.UNSET
     now: datetime
 
 
@@ -59,59 +63,58 @@ class Unpublished(msgspec.Struct, frozen=True, tag="unpublished"):
     """There is no such post."""
 
 
-class Published(msgspec.Struct, frozen=True, kw_only=True, tag="published"):
-    """A post that stands. `draft`: as last edited; `edited_at` None: never edited."""
+class Post(msgspec.Struct, frozen=True, kw_only=True, tag="post"):
+    """A post. It stands while it is neither removed nor hidden.
+
+    Attributes:
+        draft: as last edited; `edited_at` None: never edited.
+        removed_by: the author or staff; None: not removed.
+        hidden_by: staff; None: not hidden.
+    """
 
     published: PostPublished
     draft: Draft
     edited_at: datetime | None = None
+    removed_by: str | None = None
+    hidden_by: str | None = None
+
+    @property
+    def withdrawn(self) -> bool:
+        return self.removed_by is not None or self.hidden_by is not None
 
 
-class Removed(msgspec.Struct, frozen=True, tag="removed"):
-    """A post that was taken back."""
-
-    published: PostPublished
-
-
-State: TypeAlias = Unpublished | Published | Removed
+State: TypeAlias = Unpublished | Post
 
 
 def publish(command: Publish, standing: Standing) -> list[PostFact]:
     """Publish a post in the community of `standing`.
 
     Raises:
-        Forbidden: `not-a-member`, `occurred-at-not-allowed`.
+        Forbidden: `not-a-member`, `role-missing`, `occurred-at-not-allowed`.
         Conflict: `community-not-launched`, `community-retired`.
-        Invalid: `kind-not-offered`, `media-missing`, `occurred-at-in-future`.
+        Invalid: `media-missing`, `rating-missing`, `rating-not-taken`, `occurred-at-in-future`.
     """
-    require_member(standing)
-    require_open(standing)
+    announcement = command.kind == ANNOUNCEMENT
+    require_writer(standing, Action.PUBLISH_ANNOUNCEMENT if announcement else Action.PUBLISH_POST)
     _check(command.kind, command.draft)
-    occurred_at, local_day = moment(
-        command.occurred_at, now=command.now, importing=command.importing, zone=standing.zone
-    )
     return [
         PostPublished(
-            organization=standing.organization,
-            community=standing.community,
-            zone=standing.zone,
-            currency=standing.currency,
+            **stamp(standing, now=command.now, stated=command.occurred_at, importing=command.importing),
             post=command.post,
             author=command.author,
             kind=command.kind,
             draft=command.draft,
-            occurred_at=occurred_at,
-            local_day=local_day,
         )
     ]
 
 
 def _check(kind: str, draft: Draft) -> None:
-    if kind not in OFFERED_KINDS:
-        offered = ", ".join(OFFERED_KINDS)
-        raise Invalid("kind-not-offered", f"Posts of kind {kind} are not offered yet. Offered: {offered}.")
     if kind in WITH_MEDIA and not draft.media:
         raise Invalid("media-missing", f"A post of kind {kind} needs at least one media reference.")
+    if kind == REVIEW and draft.rating is None:
+        raise Invalid("rating-missing", "A review needs a rating of 1 to 5.")
+    if kind != REVIEW and draft.rating is not None:
+        raise Invalid("rating-not-taken", "Only a review has a rating.")
 
 
 def edit(command: Edit, standing: Standing, state: State, *, version: int) -> list[PostFact]:
@@ -120,89 +123,61 @@ def edit(command: Edit, standing: Standing, state: State, *, version: int) -> li
     Raises:
         NotFound: no such post.
         Forbidden: `not-the-author`, `not-a-member`.
-        Conflict: `post-removed`, `community-not-launched`, `community-retired`.
+        Conflict: `post-removed`, `post-hidden`, `community-not-launched`, `community-retired`.
         PreconditionFailed: somebody changed it meanwhile.
-        Invalid: `media-missing`.
+        Invalid: `media-missing`, `rating-not-taken`.
     """
-    published = _existing(state)
-    if command.person != published.author:
+    post = existing(state)
+    if command.person != post.published.author:
         raise Forbidden("not-the-author", "Only the author edits a post.")
-    require_member(standing)
-    require_open(standing)
-    if isinstance(state, Removed):
-        raise Conflict("post-removed", "This post was removed. It can no longer be edited.")
-    assert isinstance(state, Published)
-    _check_version(command.expected, version)
+    require_writer(standing, Action.PUBLISH_POST)
+    require_standing(post)
+    check_version(command.expected, version)
     draft = Draft(
-        title=_changed(command.title, state.draft.title),
-        body=_changed(command.body, state.draft.body),
-        media=_changed(command.media, state.draft.media),
-        topics=_changed(command.topics, state.draft.topics),
+        title=_changed(command.title, post.draft.title),
+        body=_changed(command.body, post.draft.body),
+        media=_changed(command.media, post.draft.media),
+        topics=_changed(command.topics, post.draft.topics),
+        rating=_changed(command.rating, post.draft.rating),
     )
-    if draft == state.draft:
+    if draft == post.draft:
         return []
-    _check(published.kind, draft)
-    occurred_at, local_day = moment(None, now=command.now, importing=False, zone=published.zone)
+    _check(post.published.kind, draft)
     return [
         PostEdited(
-            organization=published.organization,
-            community=published.community,
-            zone=published.zone,
-            currency=published.currency,
-            post=published.post,
-            author=published.author,
+            **stamp(post.published, now=command.now),
+            post=post.published.post,
+            author=post.published.author,
             draft=draft,
-            occurred_at=occurred_at,
-            local_day=local_day,
         )
     ]
 
 
-def remove(command: Remove, standing: Standing, state: State, *, version: int) -> list[PostFact]:
-    """Remove a post; nothing to do if it is removed, whatever version the caller has seen.
-
-    An author may take back a post of the own also after leaving.
-
-    Raises:
-        NotFound: no such post.
-        Forbidden: `not-the-author`: neither the author nor the owner of the community.
-        PreconditionFailed: somebody changed it meanwhile.
-    """
-    published = _existing(state)
-    if command.person != published.author and OWNER not in standing.roles:
-        raise Forbidden("not-the-author", "Only the author or the owner of the community removes a post.")
-    if isinstance(state, Removed):
-        return []
-    _check_version(command.expected, version)
-    occurred_at, local_day = moment(None, now=command.now, importing=False, zone=published.zone)
-    return [
-        PostRemoved(
-            organization=published.organization,
-            community=published.community,
-            zone=published.zone,
-            currency=published.currency,
-            post=published.post,
-            author=published.author,
-            kind=published.kind,
-            removed_by=command.person,
-            act_occurred_at=published.occurred_at,
-            act_local_day=published.local_day,
-            occurred_at=occurred_at,
-            local_day=local_day,
-        )
-    ]
-
-
-def _existing(state: State) -> PostPublished:
+def existing(state: State) -> Post:
+    """Raises NotFound `post-not-found`."""
     if isinstance(state, Unpublished):
-        raise NotFound("post-not-found", "There is no such post.")
-    return state.published
+        raise not_found()
+    return state
 
 
-def _check_version(expected: int, version: int) -> None:
+def not_found() -> NotFound:
+    """The refusal for a post that is not there, or is another organization's: in the same words for both."""
+    return NotFound("post-not-found", "There is no such post.")
+
+
+def require_standing(post: Post) -> None:
+    """Raises Conflict `post-removed` or `post-hidden`: nothing is added to a post that is withdrawn."""
+    if post.removed_by is not None:
+        raise Conflict("post-removed", "This post was removed.")
+    if post.hidden_by is not None:
+        raise Conflict("post-hidden", "This post is hidden.")
+
+
+def check_version(expected: int, version: int) -> None:
+    """Raises PreconditionFailed `version-changed`."""
     if expected != version:
         raise PreconditionFailed(
-            "version-changed", "The post was changed since you read it. Read it again, then repeat the change."
+            "version-changed", "It was changed since you read it. Read it again, then repeat the change."
         )
 
 
@@ -211,21 +186,27 @@ def _changed(new: T | msgspec.UnsetType, old: T) -> T:
 
 
 def evolve(state: State, event: PostFact) -> State:
+    if isinstance(event, PostPublished):
+        return Post(published=event, draft=event.draft)
+    if isinstance(state, Unpublished):
+        return state
     match event:
-        case PostPublished():
-            return Published(published=event, draft=event.draft)
         case PostEdited():
-            if not isinstance(state, Published):
-                return state
             return msgspec.structs.replace(state, draft=event.draft, edited_at=event.occurred_at)
         case PostRemoved():
-            return state if isinstance(state, Unpublished) else Removed(published=state.published)
+            return msgspec.structs.replace(state, removed_by=event.removed_by)
+        case PostRestored():
+            return msgspec.structs.replace(state, removed_by=None)
+        case PostHidden():
+            return msgspec.structs.replace(state, hidden_by=event.hidden_by)
+        case PostUnhidden():
+            return msgspec.structs.replace(state, hidden_by=None)
     assert_never(event)
 
 
 FOLD: Fold[State, PostFact] = Fold(
     initial=Unpublished(),
     evolve=evolve,
-    codec=Codec[PostFact]([PostPublished, PostEdited, PostRemoved]),
+    codec=Codec[PostFact]([PostPublished, PostEdited, PostRemoved, PostRestored, PostHidden, PostUnhidden]),
     state_type=State,
 )

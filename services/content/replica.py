@@ -4,7 +4,7 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.content import inbound
-from services.content.inbound import CommunityFounded, CommunityLaunched, MemberJoined, MemberLeft
+from services.content.inbound import CommunityFounded, CommunityLaunched, MemberJoined, MemberLeft, RolesChanged
 from services.content.standing import CommunityStatus, Standing
 from shared.messaging.facts import LaneFacts, Poison
 
@@ -13,18 +13,21 @@ StandingKey = tuple[str, str]
 
 _STATUS = {"draft": CommunityStatus.DRAFT, "launched": CommunityStatus.LAUNCHED, "retired": CommunityStatus.RETIRED}
 
-# A row of a community is shared by all lanes: it is only touched where its status rises, so that a join of a known
-# community neither locks nor rewrites it. The plain read may be stale; the merge is monotone, so nothing is lost.
+# A row of a community is shared by all lanes: it is only touched where its status rises or its landing URL becomes known,
+# so that a join of a known community neither locks nor rewrites it. The plain read may be stale; the merge is monotone,
+# so nothing is lost.
 _COMMUNITIES = """
-insert into communities (community, organization, status, zone, currency)
-select heard.community, heard.organization, heard.status, heard.zone, heard.currency
-  from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[])
-       as heard (community, organization, status, zone, currency)
+insert into communities (community, organization, status, zone, currency, landing_url)
+select heard.community, heard.organization, heard.status, heard.zone, heard.currency, heard.landing_url
+  from unnest($1::uuid[], $2::text[], $3::smallint[], $4::text[], $5::text[], $6::text[])
+       as heard (community, organization, status, zone, currency, landing_url)
   left join communities as kept on kept.community = heard.community
  where kept.status is null or kept.status < heard.status
+    or (kept.landing_url is null and heard.landing_url is not null)
  order by heard.community
     on conflict (community) do update
-   set status = greatest(communities.status, excluded.status)
+   set status = greatest(communities.status, excluded.status),
+       landing_url = coalesce(communities.landing_url, excluded.landing_url)
 """
 
 _MEMBERS = """
@@ -51,6 +54,7 @@ class _Community(NamedTuple):
     status: CommunityStatus
     zone: str
     currency: str
+    landing_url: str | None
 
 
 class _Member(NamedTuple):
@@ -62,7 +66,8 @@ class Replica:
     """Folds membership's messages into `communities` and `members`.
 
     A person's messages come in one lane, in order: the last one says what the person is. Messages about a community
-    come in many lanes, in any order; each says how far the community's life had come, and the furthest holds.
+    come in many lanes, in any order; each says how far the community's life had come, and the furthest holds. Where its
+    short links lead was laid down at its founding, and whichever message says so first is believed.
     """
 
     consumer = "content"
@@ -77,9 +82,9 @@ class Replica:
             for fact in lane.facts:
                 match inbound.read(fact):
                     case CommunityFounded() as founded:
-                        _hear(communities, founded, CommunityStatus.DRAFT)
+                        _hear(communities, founded, CommunityStatus.DRAFT, founded.landing_url)
                     case CommunityLaunched() as launched:
-                        _hear(communities, launched, CommunityStatus.LAUNCHED)
+                        _hear(communities, launched, CommunityStatus.LAUNCHED, launched.landing_url)
                     case MemberJoined() as joined:
                         if joined.community_status not in _STATUS:
                             raise Poison(fact, f"{joined.community_status!r} is no status of a community")
@@ -87,6 +92,8 @@ class Replica:
                         members[joined.community, joined.person] = _Member(True, joined.roles)
                     case MemberLeft() as left:
                         members[left.community, left.person] = _Member(False, ())
+                    case RolesChanged() as changed:
+                        members[changed.community, changed.person] = _Member(True, changed.roles)
         if communities:
             await connection.execute(_COMMUNITIES, list(communities), *zip(*communities.values(), strict=True))
         if members:
@@ -103,10 +110,14 @@ def _hear(
     communities: dict[str, _Community],
     message: CommunityFounded | CommunityLaunched | MemberJoined,
     status: CommunityStatus,
+    landing_url: str | None = None,
 ) -> None:
     known = communities.get(message.community)
-    if known is None or known.status < status:
-        communities[message.community] = _Community(message.organization, status, message.zone, message.currency)
+    if known is not None:
+        status, landing_url = max(known.status, status), known.landing_url or landing_url
+    communities[message.community] = _Community(
+        message.organization, status, message.zone, message.currency, landing_url
+    )
 
 
 class Standings:

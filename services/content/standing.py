@@ -4,9 +4,8 @@ from enum import IntEnum
 
 import msgspec
 
-from shared.errors import Conflict, Forbidden, NotFound
-
-OWNER = "owner"
+from shared.errors import Conflict, NotFound
+from shared.permissions import Action, require
 
 
 class CommunityStatus(IntEnum):
@@ -45,10 +44,15 @@ def known(standing: Standing | None, *, organization: str) -> Standing:
     return standing
 
 
-def require_member(standing: Standing) -> None:
-    """Raises Forbidden `not-a-member`."""
-    if not standing.active:
-        raise Forbidden("not-a-member", "Only active members of the community may do this. Join it first.")
+def require_writer(standing: Standing, action: Action) -> None:
+    """Whether the person may do this here, and now.
+
+    Raises:
+        Forbidden: `not-a-member`, `role-missing`.
+        Conflict: `community-not-launched`, `community-retired`.
+    """
+    require(action, standing.roles)
+    require_open(standing)
 
 
 def require_open(standing: Standing) -> None:

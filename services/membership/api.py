@@ -1,41 +1,43 @@
-"""Membership over HTTP."""
+"""Membership over HTTP: communities. Their members and invitations are in modules of their own."""
 
 from collections.abc import Sequence
-from datetime import datetime
-from typing import Annotated, Literal, TypeAlias, cast
+from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 from uuid import UUID
 
 import msgspec
-from fastapi import APIRouter, Depends, Path, Request, Response
-from pydantic import ConfigDict, Field, StringConstraints
+from fastapi import APIRouter, Request, Response
+from pydantic import AfterValidator, ConfigDict, Field, StringConstraints
 
-from services.membership import resources
+from services.membership import api_invitations, api_members, resources
 from services.membership.events import Charter
-from services.membership.service import Membership
+from services.membership.parameters import CommunityId, Count, Service, StatedInstant
 from shared.http.answers import read, respond
-from shared.http.app import get_service
-from shared.http.callers import AnyCaller, PersonCaller, reading_person
+from shared.http.callers import AnyCaller, PersonCaller
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
-from shared.http.models import Currency, Identifier, Instant, PersonId, RequestModel, Zone
+from shared.http.models import Currency, PersonId, RequestModel, Zone
 from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
 communities = service_router(prefix="/v1/communities", tags=["communities"])
-members = service_router(prefix="/v1/communities/{community}/members", tags=["members"])
 
-Service = Annotated[Membership, Depends(get_service)]
-CommunityId = Annotated[Identifier, Path(alias="community")]
-PathPerson = Annotated[PersonId, Path(alias="person")]
-Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 Tag = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40)]
 Entry: TypeAlias = Literal["open", "invitation", "approval", "questionnaire", "target_tags", "min_level", "paid"]
-StatedInstant = Annotated[
-    Instant | None,
-    Field(description="Only for scope `import`: when it was; at most five minutes ahead of the server's clock."),
-]
-Place: TypeAlias = tuple[Annotated[datetime, msgspec.Meta(tz=True)], str]
+
+
+def _https(url: str) -> str:
+    """Visible ASCII, so that it can stand in a header; a host, and nobody's password."""
+    parts = urlsplit(url)
+    plain = url.isascii() and url.isprintable() and not set(url) & set(' "<>\\^`{|}')
+    if parts.scheme != "https" or not parts.hostname or "@" in parts.netloc or not plain:
+        raise ValueError("must be an https address, e.g. https://acme.example/early-risers")
+    _ = parts.port  # raises ValueError for what is no port
+    return url
+
+
+LandingUrl = Annotated[str, Field(max_length=2000), AfterValidator(_https)]
 
 
 class NewCommunity(RequestModel):
@@ -50,6 +52,7 @@ class NewCommunity(RequestModel):
                     "zone": "Asia/Shanghai",
                     "currency": "CNY",
                     "capacity": 200,
+                    "landing_url": "https://acme.example/early-risers",
                 }
             ]
         }
@@ -67,10 +70,15 @@ class NewCommunity(RequestModel):
     zone: Zone = Field(description="IANA time zone in which the community's days are counted.")
     currency: Currency = Field(description="ISO 4217 code of all its amounts.")
     capacity: Count | None = Field(None, description="Active members at most, the owner among them; null: no limit.")
-    entry: list[Entry] = Field(["open"], min_length=1, max_length=7, description='Only ["open"] is offered yet.')
+    entry: list[Entry] = Field(
+        ["open"], min_length=1, max_length=7, description='["open"] and ["invitation"] are offered yet.'
+    )
     launch_base: Count = Field(1, description="Members needed for the launch, the owner among them.")
     probation_days: Annotated[int, Field(strict=True, ge=0, le=365)] = Field(
         7, description="Who leaves within so many days of joining leaves within probation."
+    )
+    landing_url: LandingUrl | None = Field(
+        None, description="Where short links and invitations lead: an https address, laid down for good."
     )
     occurred_at: StatedInstant = None
 
@@ -78,12 +86,12 @@ class NewCommunity(RequestModel):
         return msgspec.convert(self.model_dump(exclude={"occurred_at"}), Charter)
 
 
-class NewMember(RequestModel):
-    """How somebody joins."""
+class NewOwner(RequestModel):
+    """To whom a community is passed on."""
 
-    model_config = ConfigDict(json_schema_extra={"examples": [{}, {"occurred_at": "2010-07-28T19:04:21Z"}]})
+    model_config = ConfigDict(json_schema_extra={"examples": [{"to": "bo"}]})
 
-    occurred_at: StatedInstant = None
+    to: PersonId
 
 
 @communities.post(
@@ -174,95 +182,26 @@ async def launch_community(
     return respond(done)
 
 
-@members.post(
-    "",
-    operation_id="joinCommunity",
-    summary="Join a community, or return to it",
-    status_code=201,
-    response_model=resources.Member,
-    responses={
-        200: {"model": resources.Member, "description": "An active member already; nothing changes."},
-        **problems(401, 403, 404, 409, 503),
-    },
+@communities.post(
+    "/{community}/ownership",
+    operation_id="transferOwnership",
+    summary="Pass a community on",
+    response_model=resources.Community,
+    responses=problems(401, 403, 404, 409, 503),
 )
-async def join_community(
+async def transfer_ownership(
     service: Service,
     caller: PersonCaller,
     key: Idempotency,
     _: ConsistencyTokens,
     community: CommunityId,
-    body: NewMember | None = None,
+    body: NewOwner,
 ) -> Response:
-    """The caller joins, or, with the header `Acting-Person`, the person an import acts for."""
-    done = await service.join(
-        community,
-        organization=caller.organization,
-        person=caller.person,
-        occurred_at=body.occurred_at if body is not None else None,
-        importing=caller.importing,
-        key=key,
+    """By its owner, to an active member. There is exactly one owner at any time; the previous one becomes an admin."""
+    done = await service.staff.transfer(
+        community, to=body.to, organization=caller.organization, by=caller.person, key=key
     )
     return respond(done)
 
 
-@members.get(
-    "",
-    operation_id="listMembers",
-    summary="List the active members",
-    response_model=PageOf[resources.Member],
-    responses=problems(400, 401, 403, 404),
-)
-async def list_members(
-    service: Service, caller: AnyCaller, community: CommunityId, page: Page, _: ConsistencyTokens, request: Request
-) -> Response:
-    """By the time they joined. For active members, and for machines with scope `import`."""
-    after = decode_cursor(page.after, cast("type[Place]", Place)) if page.after is not None else None
-    rows = await service.members(
-        community,
-        organization=caller.organization,
-        reading=reading_person(caller),
-        after=after,
-        limit=page.limit + 1,
-    )
-    shown = rows[: page.limit]
-    cursor = encode_cursor((shown[-1].joined_at, shown[-1].person)) if len(rows) > page.limit else None
-    items = [resources.Member.of_row(row) for row in shown]
-    return read(request, PageOf[resources.Member](items=items, next=page.next(cursor)))
-
-
-@members.get(
-    "/{person:path}",
-    operation_id="getMember",
-    summary="Read one membership",
-    response_model=resources.Member,
-    responses=problems(401, 403, 404),
-)
-async def get_member(
-    service: Service,
-    caller: AnyCaller,
-    community: CommunityId,
-    person: PathPerson,
-    _: ConsistencyTokens,
-    request: Request,
-) -> Response:
-    """The own one, also after leaving; others' for active members and for machines with scope `import`."""
-    row = await service.member(community, person, organization=caller.organization, reading=reading_person(caller))
-    return read(request, resources.Member.of_row(row), version=row.version)
-
-
-@members.post(
-    "/me/leave",
-    operation_id="leaveCommunity",
-    summary="Leave a community",
-    response_model=resources.Member,
-    responses=problems(401, 403, 404, 409, 503),
-)
-async def leave_community(
-    service: Service, caller: PersonCaller, key: Idempotency, _: ConsistencyTokens, community: CommunityId
-) -> Response:
-    """The place is free again at once. Leaving twice changes nothing; the owner cannot leave."""
-    done = await service.leave(community, organization=caller.organization, person=caller.person, key=key)
-    return respond(done)
-
-
-ROUTERS: Sequence[APIRouter] = (communities, members)
+ROUTERS: Sequence[APIRouter] = (communities, *api_members.ROUTERS, *api_invitations.ROUTERS)

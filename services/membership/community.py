@@ -1,19 +1,23 @@
-"""The life of a community: founded as a draft, launched by its owner."""
+"""The life of a community: founded as a draft, launched by its owner, who may pass it on."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import TypeAlias, assert_never
 
 import msgspec
 
-from services.membership.events import Charter, CommunityFact, CommunityFounded, CommunityLaunched
+from services.membership.events import Charter, CommunityFact, CommunityFounded, CommunityLaunched, OwnershipTransferred
 from shared.codec import Codec
 from shared.decider import Fold
-from shared.errors import Conflict, Forbidden, Invalid, NotFound
+from shared.errors import Conflict, Invalid, NotFound
 from shared.moments import moment
+from shared.permissions import Action, require
 
 OFFERED_KINDS = frozenset({"general", "members", "course"})
-OFFERED_ENTRY = ("open",)
+OPEN = "open"
+INVITATION = "invitation"
+OFFERED_ENTRY = ((OPEN,), (INVITATION,))
 DEFAULT_RULEBOOK = "default"
 
 
@@ -30,11 +34,27 @@ class Found(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Launch(msgspec.Struct, frozen=True, kw_only=True):
-    """Open a draft to the public. `members`: how many active members it has now."""
+    """Open a draft to the public.
+
+    Attributes:
+        roles: that the person has in it.
+        members: how many active members it has now.
+    """
 
     organization: str
     person: str
+    roles: Collection[str]
     members: int
+    now: datetime
+
+
+class Transfer(msgspec.Struct, frozen=True, kw_only=True):
+    """Make another member the owner. `roles`: that the person has in the community."""
+
+    organization: str
+    person: str
+    roles: Collection[str]
+    to: str
     now: datetime
 
 
@@ -48,9 +68,10 @@ class Unfounded(msgspec.Struct, frozen=True, tag="unfounded"):
 
 
 class Community(msgspec.Struct, frozen=True, kw_only=True, tag="community"):
-    """A community, and how it was founded. `launched_at` None: still a draft."""
+    """A community, how it was founded, and who owns it now. `launched_at` None: still a draft."""
 
     founded: CommunityFounded
+    owner: str
     launched_at: datetime | None = None
 
     @property
@@ -94,8 +115,8 @@ def _check(charter: Charter) -> None:
             f"Communities of kind {charter.kind} must close at a given time, which is not offered yet. "
             f"Offered: {', '.join(sorted(OFFERED_KINDS))}.",
         )
-    if charter.entry != OFFERED_ENTRY:
-        raise Invalid("entry-not-offered", 'The only entry policy offered yet is ["open"].')
+    if charter.entry not in OFFERED_ENTRY:
+        raise Invalid("entry-not-offered", 'The entry policies offered yet are ["open"] and ["invitation"].')
     if charter.capacity is not None and charter.launch_base > charter.capacity:
         raise Invalid(
             "launch-base-above-capacity",
@@ -108,13 +129,12 @@ def launch(command: Launch, state: State) -> list[CommunityFact]:
 
     Raises:
         NotFound: no such community in the organization.
-        Forbidden: `not-the-owner`.
+        Forbidden: `not-a-member`, `role-missing`.
         Conflict: `launch-base-not-reached`.
     """
     community = known(state, organization=command.organization)
     founded = community.founded
-    if command.person != founded.owner:
-        raise Forbidden("not-the-owner", "Only the owner launches a community.")
+    require(Action.LAUNCH_COMMUNITY, command.roles)
     if community.status is Status.LAUNCHED:
         return []
     if command.members < founded.charter.launch_base:
@@ -135,6 +155,34 @@ def launch(command: Launch, state: State) -> list[CommunityFact]:
             members=command.members,
             occurred_at=occurred_at,
             local_day=local_day,
+            landing_url=founded.charter.landing_url,
+        )
+    ]
+
+
+def transfer(command: Transfer, state: State) -> list[OwnershipTransferred]:
+    """Pass the community on; nothing to do where it is the owner's own already.
+
+    Raises:
+        NotFound: no such community in the organization.
+        Forbidden: `not-a-member`, `role-missing`.
+    """
+    community = known(state, organization=command.organization)
+    require(Action.TRANSFER_OWNERSHIP, command.roles)
+    if command.to == community.owner:
+        return []
+    founded = community.founded
+    occurred_at, local_day = moment(None, now=command.now, importing=False, zone=founded.charter.zone)
+    return [
+        OwnershipTransferred(
+            organization=founded.organization,
+            community=founded.community,
+            zone=founded.charter.zone,
+            currency=founded.charter.currency,
+            previous_owner=community.owner,
+            owner=command.to,
+            occurred_at=occurred_at,
+            local_day=local_day,
         )
     ]
 
@@ -153,17 +201,19 @@ def not_found() -> NotFound:
 def evolve(state: State, event: CommunityFact) -> State:
     match event:
         case CommunityFounded():
-            return Community(founded=event)
-        case CommunityLaunched():
-            if isinstance(state, Unfounded):
-                return state
+            return Community(founded=event, owner=event.owner)
+        case CommunityLaunched() if isinstance(state, Community):
             return msgspec.structs.replace(state, launched_at=event.occurred_at)
+        case OwnershipTransferred() if isinstance(state, Community):
+            return msgspec.structs.replace(state, owner=event.owner)
+        case CommunityLaunched() | OwnershipTransferred():
+            return state
     assert_never(event)
 
 
 FOLD: Fold[State, CommunityFact] = Fold(
     initial=Unfounded(),
     evolve=evolve,
-    codec=Codec[CommunityFact]([CommunityFounded, CommunityLaunched]),
+    codec=Codec[CommunityFact]([CommunityFounded, CommunityLaunched, OwnershipTransferred]),
     state_type=State,
 )

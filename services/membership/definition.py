@@ -4,11 +4,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from services.membership import community, member, places
+from services.membership import community, invitation, member, places, referral
 from services.membership.projections import project
 from services.membership.publishing import publish
+from services.membership.replica import ShareCodes
 from services.membership.service import Membership
+from services.membership.settling import referral_settler
 from shared.service import Definition, Kernel
+from shared.settings import Settings
 
 
 def _routers() -> Sequence[Any]:
@@ -21,14 +24,20 @@ def _open(kernel: Kernel) -> Membership:
     return Membership(kernel.gateway, kernel.reader, kernel.passed, kernel.ready)
 
 
+def _projection(_settings: Settings) -> ShareCodes:
+    return ShareCodes()
+
+
 MEMBERSHIP = Definition(
     name="membership",
     title="Qunli membership",
-    description="Communities and their members: found, launch, join, leave, return.",
+    description="Communities and their members: found, launch, invite, join, leave, roles, and who brought whom.",
     folder=Path(__file__).parent,
     open=_open,
     routers=_routers,
     publish=publish,
     project=project,
-    codecs=(community.FOLD.codec, member.FOLD.codec, places.FOLD.codec),
+    codecs=tuple(of.FOLD.codec for of in (community, member, places, invitation, referral)),
+    projection=_projection,
+    background={"referral settler": referral_settler},
 )

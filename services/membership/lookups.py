@@ -15,8 +15,8 @@ select community::text as community, count(*) as active
 class ActiveMembers:
     """How many active members a community has.
 
-    Exact for a command that holds the community's stream exclusively: whoever joins or leaves reads that stream. Within
-    a batch it is exact as long as nobody joins or leaves a draft, which only the founder is a member of.
+    Exact for a command that holds the community's stream exclusively: whoever joins or leaves reads that stream. Joins and
+    leaves of the same batch are not counted: to the launch they come after it.
     """
 
     name = "active-members"

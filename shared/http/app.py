@@ -30,6 +30,7 @@ class ServiceApp(FastAPI):
     """
 
     edge: Callable[[ASGIApp], ASGIApp]
+    roots: Sequence[str] = ()
 
     def build_middleware_stack(self) -> ASGIApp:
         return self.edge(AsyncExitStackMiddleware(self.router))
@@ -48,6 +49,7 @@ def create_app(
     settings: HttpSettings,
     open_service: Callable[[], AbstractAsyncContextManager[S]],
     routers: Sequence[APIRouter],
+    roots: Sequence[str] = (),
     schemas: Path | None = None,
     asyncapi: Callable[[], dict[str, Any]] | None = None,
     keys: Keys | None = None,
@@ -58,6 +60,7 @@ def create_app(
         name: the service, also its path prefix and its label in metrics.
         open_service: opens what `get_service` hands to the routes.
         routers: of the service; each route has an `operation_id` of its own. None: only probes and metrics.
+        roots: first parts of paths that it serves at the root of the site; see `shared.http.mounting`.
         schemas: folder of the committed JSON Schemas of its messages, served below `/schemas/`.
         asyncapi: makes the document of what it publishes on the log, served as `/asyncapi.json`.
         keys: where token keys come from, if not from the settings' JWKS URL.
@@ -88,6 +91,7 @@ def create_app(
         redirect_slashes=False,
         telemetry={"tracing": False, "metrics": False, "logs": False},
     )
+    app.roots = roots
     app.state.tokens = tokens
     for router in (*routers, health.router, contracts_router(schemas, asyncapi), docs_router(title)):
         # Flat: FastAPI's include_router matches every request twice.

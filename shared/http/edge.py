@@ -28,6 +28,8 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON = re.compile(rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _ACCEPTED = (b"*/*", b"application/json", b"application/*")
+_PICTURES = {".svg": (b"image/svg+xml", b"image/*"), ".png": (b"image/png", b"image/*")}
+"""What may be accepted as well, by the end of the path."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _GIVEN_ONCE = frozenset(
     {
@@ -121,8 +123,10 @@ class Edge:
             _merge_repeated(headers, scope["headers"])
         check_target(scope["path"], scope.get("raw_path") or b"", scope["query_string"])
         accept = headers.get(b"accept")
-        if accept is not None and "/v1/" in scope["path"] and not any(kind in accept for kind in _ACCEPTED):
-            raise HTTPException(406)
+        if accept is not None and "/v1/" in scope["path"]:
+            accepted = (*_ACCEPTED, *_PICTURES.get(scope["path"][-4:], ()))
+            if not any(kind in accept for kind in accepted):
+                raise HTTPException(406)
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
         got.body = await self._body(headers, receive)

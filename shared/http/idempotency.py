@@ -1,5 +1,6 @@
 """The `Idempotency-Key` of a POST, with what it is bound to: caller, route and body."""
 
+import dataclasses
 import hashlib
 from typing import Annotated
 
@@ -15,20 +16,21 @@ from shared.http.request import received
 _LONGEST = 255
 
 
-@documents(
-    Documented(
-        parameters=(
-            header_parameter(
-                "Idempotency-Key",
-                "Chosen by the caller, 1 to 255 visible ASCII characters, new for every new act. A retry with the same "
-                "key and body gets the first answer again.",
-                required=True,
-                example="0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
-            ),
+_DOCUMENTED = Documented(
+    parameters=(
+        header_parameter(
+            "Idempotency-Key",
+            "Chosen by the caller, 1 to 255 visible ASCII characters, new for every new act. A retry with the same "
+            "key and body gets the first answer again.",
+            required=True,
+            example="0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a10",
         ),
-        statuses=(400, 409, 422),
-    )
+    ),
+    statuses=(400, 409, 422),
 )
+
+
+@documents(_DOCUMENTED)
 async def idempotency(request: Request) -> IdempotencyKey:
     """Read the header.
 
@@ -54,4 +56,11 @@ async def idempotency(request: Request) -> IdempotencyKey:
     )
 
 
+@documents(_DOCUMENTED)
+async def lasting_idempotency(request: Request) -> IdempotencyKey:
+    """As `idempotency`, for money: the key never expires."""
+    return dataclasses.replace(await idempotency(request), keep=True)
+
+
 Idempotency = Annotated[IdempotencyKey, Depends(idempotency)]
+LastingIdempotency = Annotated[IdempotencyKey, Depends(lasting_idempotency)]

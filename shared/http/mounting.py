@@ -37,11 +37,22 @@ _ITEM = (
 )
 
 
+async def _get_only(_scope: Scope, _receive: Receive, _send: Send) -> None:
+    raise HTTPException(405, headers={"allow": "GET"})
+
+
 class _Root(Starlette):
     """Starlette, but for what is mounted: that is called directly, as `Mount` would after Starlette's own middlewares and
-    router, which take as long as half the edge of a service."""
+    router, which take as long as half the edge of a service.
+
+    Attributes:
+        apps: by path prefix.
+        roots: by the first part of a path at the root of the site, the application that serves it there: GET only, for
+            opening such an address is an act.
+    """
 
     apps: Mapping[str, FastAPI]
+    roots: Mapping[str, FastAPI]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] == "http" and not scope.get("root_path"):
@@ -49,6 +60,9 @@ class _Root(Starlette):
             if slash and name in self.apps:
                 below = {"app_root_path": "", "root_path": f"/{name}", "path_params": {}}
                 await self.apps[name]({**scope, **below}, receive, send)
+                return
+            if slash and name in self.roots and scope["method"] == "GET":
+                await self.roots[name](scope, receive, send)
                 return
         await super().__call__(scope, receive, send)
 
@@ -59,7 +73,8 @@ def mounted(
     around: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
     within: Callable[[], AbstractAsyncContextManager[None]] = nullcontext,
 ) -> Starlette:
-    """One ASGI application of several: `/<name>/...` each, and `/` lists them.
+    """One ASGI application of several: `/<name>/...` each, what they serve at the root of the site, and `/`, which lists
+    them.
 
     Mounting alone would not run the lifespans of what is mounted; this one's lifespan runs theirs, in order, and ends
     them in reverse.
@@ -88,11 +103,13 @@ def mounted(
         response.headers["x-request-id"] = request_id
         return response
 
+    roots = {root: app for app in apps.values() for root in getattr(app, "roots", ())}
     routes = [
         Route("/", index),
         *(Mount(f"/{name}", app) for name, app in apps.items()),
+        *(Mount(f"/{root}", _get_only) for root in roots),
     ]
     root = _Root(routes=routes, lifespan=lifespan, exception_handlers={HTTPException: refused})
-    root.apps = apps
+    root.apps, root.roots = apps, roots
     root.router.redirect_slashes = False
     return root

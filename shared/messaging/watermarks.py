@@ -26,7 +26,8 @@ class Watermark(msgspec.Struct, frozen=True):
 
     Attributes:
         offset: of this watermark in its own topic.
-        time: of the service's database clock; to be shown, never to be compared with another clock.
+        time: of the service's database clock. Every fact whose `recorded_at` is earlier stands in the log. To be compared
+            with times of that clock; whether something happened before something elsewhere, `younger_than` tells.
         positions: of each partition that has records, the last position.
         seen: of other services, the end offset of their watermarks' topic, read before `time`.
     """
@@ -51,6 +52,16 @@ class _Value(msgspec.Struct, frozen=True):
     positions: dict[int, str]
     seen: dict[str, int]
 
+
+_BEGUN = """
+select min(xact_start)
+  from pg_stat_activity
+ where datname = current_database()
+   and pid <> pg_backend_pid()
+   and backend_type = 'client backend'
+   and xact_start > clock_timestamp() - interval '1 minute'
+"""
+"""When the oldest open transaction was begun. A command takes no minute: older ones are backups and the like."""
 
 _encode = msgspec.json.Encoder().encode
 _decode = msgspec.json.Decoder(_Value).decode
@@ -123,10 +134,12 @@ class WatermarkPublisher:
 
     async def _take(self, connection: "asyncpg.Connection[Any]") -> _Candidate:
         seen = {other: (await self._log.end_offsets(watermark_topic(other)))[0] for other in self._others}
-        # Two statements, in this order: what was committed before `time` has a transaction id below `xmax`.
+        # Three statements, in this order: what was committed before `time` has a transaction id below `xmax`, and what is
+        # still being decided, `recorded_at` already taken and no transaction id yet, was not begun before `time`.
         row = await connection.fetchrow("select epoch, clock_timestamp() as time from database_epoch")
+        begun = await connection.fetchval(_BEGUN)
         xmax = await connection.fetchval("select pg_snapshot_xmax(pg_current_snapshot())::text::bigint")
-        return _Candidate(row["epoch"], row["time"], xmax, seen)
+        return _Candidate(row["epoch"], min(row["time"], begun or row["time"]), xmax, seen)
 
 
 class WatermarkReader:

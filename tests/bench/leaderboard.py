@@ -19,6 +19,7 @@ from services.scoring.boards import split_oversized
 from services.scoring.definition import SCORING
 from services.scoring.projections import ScoringProjection
 from shared.commands.recorded import Message
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.lanes import Lanes
 from shared.messaging.log import Outgoing, TopicPartition
 from shared.migrate import migrate
@@ -209,7 +210,7 @@ async def _write(board: Board) -> None:
             chunks.setdefault(where, []).append(
                 _Record(*where, offset, record.key, record.headers, record.value or b"")
             )
-        folded = await lanes.fold(list(chunks.items()))
+        folded = await lanes.fold([(where, read_envelopes(records)) for where, records in chunks.items()])
         assert folded.applied == WRITES_A_SECOND // 10 and not folded.halts
         await split_oversized(board.served.kernel.writer)
         await asyncio.sleep(0.1)

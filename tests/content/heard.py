@@ -28,10 +28,18 @@ def message(name: str, key: str, **data: Any) -> InboundFact:
     )
 
 
-def of_community(name: str, *, organization: str = "acme", community: str = RUNNERS) -> InboundFact:
+def of_community(
+    name: str, *, organization: str = "acme", community: str = RUNNERS, landing_url: str | None = None
+) -> InboundFact:
     """`community-founded` or `community-launched`."""
     return message(
-        name, community, organization=organization, community=community, zone="Asia/Shanghai", currency="CNY"
+        name,
+        community,
+        organization=organization,
+        community=community,
+        zone="Asia/Shanghai",
+        currency="CNY",
+        landing_url=landing_url,
     )
 
 
@@ -58,6 +66,16 @@ def joined(
 
 def left(person: str, *, community: str = RUNNERS) -> InboundFact:
     return message("member-left", person, community=community, person=person, within_probation=True)
+
+
+def granted(person: str, role: str, *roles: str, community: str = RUNNERS) -> InboundFact:
+    """`roles`: all that the person has then."""
+    return message("role-granted", person, community=community, person=person, role=role, roles=roles)
+
+
+def revoked(person: str, role: str, *roles: str, community: str = RUNNERS) -> InboundFact:
+    """`roles`: all that the person has then."""
+    return message("role-revoked", person, community=community, person=person, role=role, roles=roles)
 
 
 def in_lanes(facts: Sequence[InboundFact]) -> list[LaneFacts]:

@@ -6,61 +6,14 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import asyncpg
-import pytest
 
 from services.content.messages import TYPES
 from shared.http.models import format_instant
+from tests.content.calls import FEED, TEXT, published, reason, stored, titles
 from tests.content.conftest import Hear
 from tests.content.facts import RUNNERS
 from tests.content.heard import joined, left, of_community
-from tests.support.serving import Client, Served, check_documents
-
-FEED = f"/v1/communities/{RUNNERS}/posts"
-TEXT: dict[str, Any] = {"body": "Who runs tomorrow?"}
-
-
-@pytest.fixture
-async def runners(content: Served, hear: Hear) -> Served:
-    """Content, knowing a launched community with an owner, ana, and two members, bo and cy."""
-    await hear(
-        of_community("community-founded"),
-        joined("ana", "owner", "member", status="draft"),
-        of_community("community-launched"),
-        joined("bo"),
-        joined("cy"),
-    )
-    return content
-
-
-async def published(author: Client, **changes: Any) -> str:
-    answer = await author.post(FEED, {**TEXT, **changes})
-    assert answer.status_code == 201, answer.text
-    return f"/v1/posts/{answer.json()['id']}"
-
-
-async def stored(served: Served) -> list[str]:
-    """Types of all facts, as they were stored."""
-    connection = await asyncpg.connect(served.dsn)
-    try:
-        return [row["type"] for row in await connection.fetch("select type from events order by sequence")]
-    finally:
-        await connection.close()
-
-
-async def titles(reader: Client, path: str = FEED) -> list[str]:
-    """Titles of a whole feed, page by page."""
-    seen = []
-    following: str | None = path
-    while following is not None:
-        page = (await reader.get(following)).json()
-        seen += [item["title"] for item in page["items"]]
-        following = page["next"]
-    return seen
-
-
-def reason(answer: Any) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
+from tests.support.serving import Served, check_documents
 
 
 async def test_a_member_publishes_and_members_read(runners: Served) -> None:
@@ -87,7 +40,12 @@ async def test_a_member_publishes_and_members_read(runners: Served) -> None:
         "body": "  Who runs\ntomorrow?",
         "media": ["https://media.example/1.jpg"],
         "topics": ["running"],
+        "rating": None,
         "edited_at": None,
+        "removed": False,
+        "hidden": False,
+        "comments": 0,
+        "reactions": {},
         "version": 1,
     }
     assert (answer.headers["location"], answer.headers["etag"]) == (f"/content/v1/posts/{id}", '"1"')
@@ -276,6 +234,9 @@ BROKEN: list[tuple[dict[str, Any], str]] = [
     ({"title": ""}, "/title"),
     ({"title": "x" * 201}, "/title"),
     ({"kind": "poem"}, "/kind"),
+    ({"kind": "review", "rating": 0}, "/rating"),
+    ({"kind": "review", "rating": 6}, "/rating"),
+    ({"kind": "review", "rating": "5"}, "/rating"),
     ({"media": ["http://media.example/1.jpg"]}, "/media/0"),
     ({"media": ["https://"]}, "/media/0"),
     ({"media": ["https:///etc/passwd"]}, "/media/0"),
@@ -299,7 +260,7 @@ async def test_a_post_that_breaks_a_rule_is_refused_and_says_where(runners: Serv
         assert reason(answer) == (422, "invalid-request"), changes
         assert [error["pointer"] for error in answer.json()["errors"]] == [pointer]
     assert reason(await bo.post(FEED, {**TEXT, "kind": "video"})) == (422, "media-missing")
-    assert reason(await bo.post(FEED, {**TEXT, "kind": "review"})) == (422, "kind-not-offered")
+    assert reason(await bo.post(FEED, {**TEXT, "kind": "review"})) == (422, "rating-missing")
     assert await stored(runners) == []
 
 

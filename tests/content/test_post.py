@@ -1,29 +1,32 @@
-"""Publishing, editing and removing posts."""
+"""Publishing and editing posts."""
 
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
 import msgspec
 import pytest
-from msgspec import UNSET
 
-from services.content.post import FOLD, Edit, Publish, Remove, edit, publish, remove
+from services.content.post import FOLD, Edit, Publish, edit, publish
 from services.content.standing import CommunityStatus
 from shared.errors import Conflict, Forbidden, Invalid, NotFound, PreconditionFailed
 from tests.content.facts import (
+    ADMIN,
     DRAFT,
     MEMBER,
     NOW,
     OWNER,
     POST,
     PUBLISHED,
+    RUNNERS,
     STRANGER,
-    TODAY,
     draft,
     edited,
+    hidden,
     member,
     published,
     removed,
+    restored,
+    unhidden,
 )
 from tests.support.gwt import given
 
@@ -37,12 +40,7 @@ def publishing(**changes: Any) -> Publish:
 
 
 def editing(**changes: Any) -> Edit:
-    command = Edit(person="bo", expected=1, title=UNSET, body=UNSET, media=UNSET, topics=UNSET, now=NOW)
-    return msgspec.structs.replace(command, **changes)
-
-
-def removing(**changes: Any) -> Remove:
-    return msgspec.structs.replace(Remove(person="bo", expected=1, now=NOW), **changes)
+    return msgspec.structs.replace(Edit(person="bo", expected=1, now=NOW), **changes)
 
 
 def test_a_member_publishes() -> None:
@@ -63,9 +61,29 @@ def test_a_post_about_something_elsewhere_says_where(kind: str) -> None:
     )
 
 
-@pytest.mark.parametrize("kind", ["review", "announcement"])
-def test_kinds_not_offered_yet_are_refused_by_name(kind: str) -> None:
-    given(FOLD).when(lambda _: publish(publishing(kind=kind), MEMBER)).then_refused(Invalid, "kind-not-offered")
+def test_a_review_rates_and_nothing_else_does() -> None:
+    given(FOLD).when(lambda _: publish(publishing(kind="review"), MEMBER)).then_refused(Invalid, "rating-missing")
+    rated = draft(rating=4)
+    given(FOLD).when(lambda _: publish(publishing(kind="review", draft=rated), MEMBER)).then(
+        published(kind="review", draft=rated)
+    )
+    given(FOLD).when(lambda _: publish(publishing(draft=rated), MEMBER)).then_refused(Invalid, "rating-not-taken")
+
+
+def test_a_rating_is_changed_and_not_given_to_another_kind() -> None:
+    given(FOLD, published(kind="review", draft=draft(rating=4))).when(
+        lambda state: edit(editing(rating=5), MEMBER, state, version=1)
+    ).then(edited(draft(rating=5)))
+    given(FOLD, PUBLISHED).when(lambda state: edit(editing(rating=5), MEMBER, state, version=1)).then_refused(
+        Invalid, "rating-not-taken"
+    )
+
+
+def test_only_staff_announces() -> None:
+    announcement = publishing(kind="announcement")
+    given(FOLD).when(lambda _: publish(announcement, MEMBER)).then_refused(Forbidden, "role-missing")
+    given(FOLD).when(lambda _: publish(announcement, OWNER)).then(published(kind="announcement"))
+    given(FOLD).when(lambda _: publish(announcement, ADMIN)).then(published(kind="announcement"))
 
 
 def test_a_stranger_does_not_publish() -> None:
@@ -147,61 +165,25 @@ def test_an_author_who_left_does_not_edit() -> None:
 
 
 @pytest.mark.parametrize("expected", [1, 2])
-def test_a_removed_post_is_not_edited(expected: int) -> None:
-    given(FOLD, PUBLISHED, removed()).when(
-        lambda state: edit(editing(body="!", expected=expected), MEMBER, state, version=2)
-    ).then_refused(Conflict, "post-removed")
+def test_a_post_that_does_not_stand_is_not_edited(expected: int) -> None:
+    for withdrawn, reason in ((removed(), "post-removed"), (hidden(), "post-hidden")):
+        given(FOLD, PUBLISHED, withdrawn).when(
+            lambda state: edit(editing(body="!", expected=expected), MEMBER, state, version=2)
+        ).then_refused(Conflict, reason)
 
 
-@pytest.mark.parametrize("standing", [MEMBER, STRANGER])
-def test_the_author_removes_also_after_leaving(standing: Any) -> None:
-    given(FOLD, PUBLISHED).when(lambda state: remove(removing(), standing, state, version=1)).then(removed())
-
-
-def test_the_owner_removes() -> None:
-    given(FOLD, PUBLISHED).when(lambda state: remove(removing(person="ana"), OWNER, state, version=1)).then(
-        removed("ana")
-    )
-
-
-def test_another_member_does_not_remove() -> None:
-    given(FOLD, PUBLISHED).when(lambda state: remove(removing(person="cy"), MEMBER, state, version=1)).then_refused(
-        Forbidden, "not-the-author"
-    )
-
-
-def test_a_removal_tells_the_act_it_takes_back() -> None:
-    act = published(occurred_at=datetime(2010, 7, 28, 17, 0, tzinfo=UTC), local_day=date(2010, 7, 29))
-    given(FOLD, act).when(lambda state: remove(removing(now=LATER), MEMBER, state, version=1)).then(
-        removed(
-            act_occurred_at=datetime(2010, 7, 28, 17, 0, tzinfo=UTC),
-            act_local_day=date(2010, 7, 29),
-            occurred_at=LATER,
-            local_day=TODAY,
-        )
-    )
-
-
-def test_a_removal_of_another_version_is_refused() -> None:
-    post = given(FOLD, PUBLISHED, edited(draft(body="At six.")))
-    post.when(lambda state: remove(removing(), MEMBER, state, version=2)).then_refused(
-        PreconditionFailed, "version-changed"
-    )
-
-
-@pytest.mark.parametrize("expected", [1, 2])
-def test_removing_what_is_removed_changes_nothing(expected: int) -> None:
-    given(FOLD, PUBLISHED, removed()).when(
-        lambda state: remove(removing(expected=expected), MEMBER, state, version=2)
-    ).then_nothing_happens()
-
-
-def test_what_never_was_is_neither_edited_nor_removed() -> None:
+def test_what_never_was_is_not_edited() -> None:
     nothing = given(FOLD)
     nothing.when(lambda state: edit(editing(), MEMBER, state, version=0)).then_refused(NotFound, "post-not-found")
-    nothing.when(lambda state: remove(removing(), MEMBER, state, version=0)).then_refused(NotFound, "post-not-found")
 
 
 def test_folding_never_fails() -> None:
     assert given(FOLD, edited(DRAFT), removed()).state == FOLD.initial
-    assert given(FOLD, PUBLISHED, removed(), edited(DRAFT)).state == given(FOLD, PUBLISHED, removed()).state
+    assert given(FOLD, hidden(), restored(), unhidden()).state == FOLD.initial
+
+
+def test_what_was_stored_before_there_were_two_reasons_is_read() -> None:
+    stored = b"""{"organization":"acme","community":"%s","zone":"Asia/Shanghai","currency":"CNY","post":"%s","author":"bo",
+        "kind":"text","removed_by":"bo","act_occurred_at":"2026-03-01T17:30:00Z","act_local_day":"2026-03-02",
+        "occurred_at":"2026-03-01T17:30:00Z","local_day":"2026-03-02"}""" % (RUNNERS.encode(), POST.encode())
+    assert FOLD.codec.decode("post-removed.v1", stored) == removed()

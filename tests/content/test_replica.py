@@ -14,9 +14,10 @@ from services.content.definition import CONTENT
 from services.content.replica import Replica, Standings
 from shared.messaging.facts import InboundFact, LaneFacts, Poison
 from tests.content.facts import OWNER, RUNNERS, STRANGER
-from tests.content.heard import in_lanes, joined, left, of_community
+from tests.content.heard import granted, in_lanes, joined, left, of_community, revoked
 from tests.support.databases import Databases
 
+LANDING = "https://acme.example/join"
 OTHERS = "0193a5b0-7f6e-7c3a-9d53-2c7c1a1f6a11"
 
 
@@ -42,7 +43,7 @@ async def hear(connection: Any, *facts: InboundFact) -> None:
 
 async def tables(connection: Any) -> tuple[list[tuple[Any, ...]], list[tuple[Any, ...]]]:
     communities = await connection.fetch(
-        "select community::text, organization, status, zone, currency from communities order by community"
+        "select community::text, organization, status, zone, currency, landing_url from communities order by community"
     )
     members = await connection.fetch(
         "select community::text, person, active, roles from members order by community, person"
@@ -50,8 +51,8 @@ async def tables(connection: Any) -> tuple[list[tuple[Any, ...]], list[tuple[Any
     return [tuple(row) for row in communities], [tuple(row) for row in members]
 
 
-def community(status: int, id: str = RUNNERS) -> tuple[Any, ...]:
-    return (id, "acme", status, "Asia/Shanghai", "CNY")
+def community(status: int, id: str = RUNNERS, landing_url: str | None = None) -> tuple[Any, ...]:
+    return (id, "acme", status, "Asia/Shanghai", "CNY", landing_url)
 
 
 async def test_a_community_is_known_from_whatever_is_heard_first(connection: Any) -> None:
@@ -81,11 +82,42 @@ async def test_the_last_a_person_did_holds(connection: Any) -> None:
     assert (await tables(connection))[1] == [(RUNNERS, "bo", True, ["member"])]
 
 
+async def test_where_links_lead_is_learnt_from_whichever_message_says_so_first(connection: Any) -> None:
+    founded, launched = (
+        of_community(name, landing_url=LANDING) for name in ("community-founded", "community-launched")
+    )
+    for order in ([joined("bo"), founded], [founded, launched], [launched, joined("bo"), founded], [launched]):
+        await connection.execute("truncate communities, members")
+        for fact in order:
+            await hear(connection, fact)
+        status = 1 if order == [founded] else 2
+        assert (await tables(connection))[0] == [community(status, landing_url=LANDING)]
+        await connection.execute("truncate communities, members")
+        await hear(connection, *order)
+        assert (await tables(connection))[0] == [community(status, landing_url=LANDING)]
+
+
+async def test_a_message_that_does_not_say_where_links_lead_takes_nothing_away(connection: Any) -> None:
+    await hear(connection, of_community("community-founded", landing_url=LANDING))
+    await hear(connection, of_community("community-launched"), joined("bo"))
+    assert (await tables(connection))[0] == [community(2, landing_url=LANDING)]
+
+
+async def test_roles_come_and_go(connection: Any) -> None:
+    await hear(connection, joined("bo"), granted("bo", "admin", "admin", "member"))
+    assert (await tables(connection))[1] == [(RUNNERS, "bo", True, ["admin", "member"])]
+    await hear(connection, revoked("bo", "admin", "member"))
+    assert (await tables(connection))[1] == [(RUNNERS, "bo", True, ["member"])]
+    await hear(connection, granted("bo", "admin", "admin", "member"), left("bo"))
+    assert (await tables(connection))[1] == [(RUNNERS, "bo", False, [])]
+
+
 async def test_a_known_community_is_not_written_again(connection: Any) -> None:
     """Else every join would wait for every other lane's batch."""
-    await hear(connection, joined("bo"))
+    founded = of_community("community-founded", landing_url=LANDING)
+    await hear(connection, joined("bo"), founded)
     before = await connection.fetchval("select xmin::text from communities")
-    await hear(connection, joined("cy"), of_community("community-founded"))
+    await hear(connection, joined("cy"), founded, granted("bo", "admin", "admin", "member"))
     assert await connection.fetchval("select xmin::text from communities") == before
 
 
@@ -116,20 +148,31 @@ async def test_a_look_up_assigns_no_transaction_id(connection: Any) -> None:
         assert await connection.fetchval("select pg_current_xact_id_if_assigned()::text") is None
 
 
-def history(acts: list[tuple[str, str]]) -> list[InboundFact]:
-    """What membership published: two communities founded and launched, then people coming and going."""
+def history(acts: list[tuple[str, str, bool]]) -> list[InboundFact]:
+    """What membership published: two communities founded and launched, then people coming and going, being made admins
+    and no longer."""
     facts = []
     for id in (RUNNERS, OTHERS):
         facts += [
-            of_community("community-founded", community=id),
+            of_community("community-founded", community=id, landing_url=LANDING),
             joined("ana", "owner", "member", status="draft", community=id),
-            of_community("community-launched", community=id),
+            of_community("community-launched", community=id, landing_url=LANDING),
         ]
-    members: set[tuple[str, str]] = set()
-    for act in acts:
-        person, id = act
-        facts.append(left(person, community=id) if act in members else joined(person, community=id))
-        members ^= {act}
+    members: dict[tuple[str, str], tuple[str, ...]] = {}
+    for person, id, of_roles in acts:
+        roles = members.get((person, id))
+        if roles is None:
+            members[person, id] = ("member",)
+            facts.append(joined(person, community=id))
+        elif not of_roles:
+            del members[person, id]
+            facts.append(left(person, community=id))
+        elif "admin" in roles:
+            members[person, id] = ("member",)
+            facts.append(revoked(person, "admin", "member", community=id))
+        else:
+            members[person, id] = ("admin", "member")
+            facts.append(granted(person, "admin", "admin", "member", community=id))
     return facts
 
 
@@ -137,7 +180,7 @@ def history(acts: list[tuple[str, str]]) -> list[InboundFact]:
 def deliveries(draw: st.DrawFn) -> tuple[list[InboundFact], list[list[LaneFacts]]]:
     """A history, and the batches in which lanes hear it: each lane in order, lanes in any order, split anywhere."""
     person, id = st.sampled_from([f"p{number}" for number in range(5)]), st.sampled_from([RUNNERS, OTHERS])
-    facts = history(draw(st.lists(st.tuples(person, id), max_size=20)))
+    facts = history(draw(st.lists(st.tuples(person, id, st.booleans()), max_size=25)))
     waiting = {lane.lane: list(lane.facts) for lane in in_lanes(facts)}
     batches = []
     while waiting:
@@ -168,12 +211,14 @@ async def test_any_interleaving_of_lanes_gives_the_same_tables(
             members[data["community"], data["person"]] = (True, ["member"])
         elif fact.type == "membership.member-left.v1":
             members[data["community"], data["person"]] = (False, [])
+        elif "role" in fact.type:
+            members[data["community"], data["person"]] = (True, data["roles"])
     await connection.execute("truncate communities, members")
     for batch in batches:
         async with connection.transaction():
             await Replica().apply(connection, batch)
     assert await tables(connection) == (
-        [community(2, RUNNERS), community(2, OTHERS)],
+        [community(2, RUNNERS, LANDING), community(2, OTHERS, LANDING)],
         [(*key, *members[key]) for key in sorted(members)],
     )
 

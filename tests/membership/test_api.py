@@ -13,43 +13,8 @@ import asyncpg
 from services.membership.definition import MEMBERSHIP
 from services.membership.messages import TYPES
 from shared.http.models import format_instant
+from tests.membership.acts import COMMUNITIES, FOUNDING, facts, founded, launched, reason
 from tests.support.serving import Client, Served, check_documents, serving
-
-COMMUNITIES = "/v1/communities"
-FOUNDING: dict[str, Any] = {
-    "name": "Early risers",
-    "affinity": "We run before work.",
-    "zone": "Asia/Shanghai",
-    "currency": "CNY",
-}
-
-
-async def founded(owner: Client, **changes: Any) -> str:
-    answer = await owner.post(COMMUNITIES, {**FOUNDING, **changes})
-    assert answer.status_code == 201, answer.text
-    return f"{COMMUNITIES}/{answer.json()['id']}"
-
-
-async def launched(owner: Client, **changes: Any) -> str:
-    community = await founded(owner, **changes)
-    answer = await owner.post(f"{community}/launch")
-    assert answer.status_code == 200, answer.text
-    return community
-
-
-async def facts(served: Served) -> list[tuple[str, str]]:
-    """Stream and type of all facts, in order of streams and versions."""
-    connection = await asyncpg.connect(served.dsn)
-    try:
-        rows = await connection.fetch("select stream_id, type from events order by stream_id, version")
-        return [(row["stream_id"], row["type"]) for row in rows]
-    finally:
-        await connection.close()
-
-
-def reason(answer: Any) -> tuple[int, str]:
-    assert answer.headers["content-type"] == "application/problem+json", answer.text
-    return answer.status_code, answer.json()["type"].removeprefix("/problems/")
 
 
 async def test_a_person_founds_a_community_and_is_its_first_member(membership: Served) -> None:
@@ -77,6 +42,7 @@ async def test_a_person_founds_a_community_and_is_its_first_member(membership: S
         "launch_base": 1,
         "probation_days": 7,
         "rulebook": "default",
+        "landing_url": None,
         "status": "draft",
         "launched_at": None,
         "version": 1,
@@ -149,7 +115,7 @@ async def test_a_draft_is_closed_until_its_owner_launches_it(membership: Served)
     ana, bo = membership.person("ana"), membership.person("bo")
     community = await founded(ana)
     assert reason(await bo.post(f"{community}/members")) == (409, "community-not-launched")
-    assert reason(await bo.post(f"{community}/launch")) == (403, "not-the-owner")
+    assert reason(await bo.post(f"{community}/launch")) == (403, "not-a-member")
     assert (await ana.post(f"{community}/launch")).status_code == 200
     twice = await ana.post(f"{community}/launch")
     assert (twice.status_code, twice.headers["etag"]) == (200, '"2"')
@@ -426,7 +392,7 @@ async def test_a_founding_that_breaks_a_rule_is_refused_and_says_where(membershi
 async def test_what_is_not_offered_is_refused_by_name(membership: Served) -> None:
     ana = membership.person("ana")
     assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "kind": "flash"})) == (422, "kind-not-offered")
-    assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "entry": ["invitation"]})) == (422, "entry-not-offered")
+    assert reason(await ana.post(COMMUNITIES, {**FOUNDING, "entry": ["approval"]})) == (422, "entry-not-offered")
     narrow = await ana.post(COMMUNITIES, {**FOUNDING, "capacity": 1, "launch_base": 2})
     assert reason(narrow) == (422, "launch-base-above-capacity")
     assert await facts(membership) == []

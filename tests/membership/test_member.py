@@ -1,14 +1,32 @@
 """Joining, leaving, returning."""
 
 from datetime import UTC, date, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import msgspec
+from msgspec import to_builtins
+from msgspec.structs import replace
 
-from services.membership.events import MemberJoined
-from services.membership.member import FOLD, Join, Leave, join, leave, start
+from services.membership.community import Community
+from services.membership.events import MemberJoined, MemberLeft, Touchpoint
+from services.membership.member import FOLD, Join, Leave, join, leave, roles_of, start
 from shared.errors import Conflict, Forbidden, Invalid
-from tests.membership.facts import DRAFT, FOUNDED_AT, NOW, OPEN, TODAY, joined, left
+from tests.membership.facts import (
+    CODE,
+    DRAFT,
+    FOUNDED,
+    FOUNDED_AT,
+    JOIN,
+    NOW,
+    OPEN,
+    TODAY,
+    charter,
+    granted,
+    joined,
+    left,
+    revoked,
+)
 from tests.support.gwt import given
 
 OWNER = joined(
@@ -21,7 +39,20 @@ OWNER = joined(
 
 
 def joining(**changes: Any) -> Join:
-    return msgspec.structs.replace(Join(person="bo", occurred_at=None, importing=False, now=NOW), **changes)
+    command = Join(
+        person="bo",
+        join=JOIN,
+        invitation=None,
+        share_code=None,
+        inviter=None,
+        touchpoint=None,
+        referral="none",
+        referrer=None,
+        occurred_at=None,
+        importing=False,
+        now=NOW,
+    )
+    return replace(command, **changes)
 
 
 def leaving(person: str = "bo", now: datetime = NOW) -> Leave:
@@ -29,7 +60,7 @@ def leaving(person: str = "bo", now: datetime = NOW) -> Leave:
 
 
 def test_the_founder_is_owner_and_first_member_of_the_draft() -> None:
-    given(FOLD).when(lambda _: start(DRAFT)).then(OWNER)
+    given(FOLD).when(lambda _: start(DRAFT, join=JOIN, referral="none", referrer=None)).then(OWNER)
 
 
 def test_a_person_joins() -> None:
@@ -44,8 +75,50 @@ def test_the_owner_joining_a_draft_changes_nothing() -> None:
     given(FOLD, OWNER).when(lambda state: join(joining(person="ana"), DRAFT, state)).then_nothing_happens()
 
 
-def test_nobody_joins_a_draft() -> None:
-    given(FOLD).when(lambda state: join(joining(), DRAFT, state)).then_refused(Conflict, "community-not-launched")
+def test_nobody_joins_a_draft_uninvited() -> None:
+    for code in (None, CODE):
+        command = joining(share_code=code)
+        given(FOLD).when(partial(join, command, DRAFT)).then_refused(Conflict, "community-not-launched")
+
+
+def test_seed_members_join_a_draft_by_invitation() -> None:
+    given(FOLD).when(lambda state: join(joining(invitation=CODE, inviter="ana"), DRAFT, state)).then(
+        joined(community_status="draft", invitation=CODE, inviter="ana")
+    )
+
+
+def test_a_community_by_invitation_is_not_opened_by_a_share_code() -> None:
+    closed = Community(founded=replace(FOUNDED, charter=charter(entry=("invitation",))), owner="ana", launched_at=NOW)
+    for code in (None, CODE):
+        command = joining(share_code=code)
+        given(FOLD).when(partial(join, command, closed)).then_refused(Forbidden, "invitation-required")
+    invited = joining(invitation=CODE, inviter="ana")
+    given(FOLD).when(lambda state: join(invited, closed, state)).then(joined(invitation=CODE, inviter="ana"))
+
+
+def test_nobody_joins_with_two_codes() -> None:
+    command = joining(invitation=CODE, share_code=CODE)
+    given(FOLD).when(lambda state: join(command, OPEN, state)).then_refused(Invalid, "invitation-and-share-code")
+
+
+def test_a_join_says_how_it_came_about() -> None:
+    how: dict[str, Any] = {
+        "share_code": CODE,
+        "inviter": "cy",
+        "touchpoint": Touchpoint(layer="owned", channel="app", scene="mobile", space="digital"),
+        "referral": "bound",
+        "referrer": "cy",
+    }
+    given(FOLD).when(lambda state: join(joining(**how), OPEN, state)).then(joined(**how))
+
+
+def test_a_member_that_was_stored_before_joins_had_these_is_read() -> None:
+    stored = {name: value for name, value in to_builtins(joined()).items() if name not in _SINCE}
+    old = FOLD.codec.decode("member-joined.v1", msgspec.json.encode(stored))
+    assert old == joined(join=None)
+
+
+_SINCE = {"join", "invitation", "share_code", "inviter", "touchpoint", "referral", "referrer"}
 
 
 def test_who_left_returns_and_it_is_not_the_first_time() -> None:
@@ -110,6 +183,23 @@ def test_the_owner_cannot_leave() -> None:
     given(FOLD, OWNER).when(lambda state: leave(leaving("ana"), OPEN, state)).then_refused(
         Conflict, "owner-cannot-leave"
     )
+
+
+def test_the_roles_of_a_member_go_with_it() -> None:
+    admin = given(FOLD, joined(), granted("bo", "admin", "admin", "member"))
+    assert roles_of(admin.state) == ("admin", "member")
+    gone = given(FOLD, *admin.facts, left())
+    assert roles_of(gone.state) == ()
+    gone.when(lambda state: join(joining(), OPEN, state)).then(joined(first_in_community=False))
+
+
+def test_who_became_the_owner_cannot_leave_and_who_was_it_can() -> None:
+    given(FOLD, joined(), granted("bo", "owner", "owner", "member")).when(
+        lambda state: leave(leaving(), OPEN, state)
+    ).then_refused(Conflict, "owner-cannot-leave")
+    before = given(FOLD, OWNER, revoked("ana", "owner", "member"), granted("ana", "admin", "admin", "member"))
+    (fact,) = leave(leaving("ana"), OPEN, before.state)
+    assert isinstance(fact, MemberLeft)
 
 
 def test_today_is_the_community_s() -> None:

@@ -9,7 +9,7 @@ import pytest
 from services.membership.events import PlaceFreed, PlaceTaken
 from services.membership.publishing import publish
 from shared.commands.recorded import Recorded
-from tests.membership.facts import FOUNDED, FOUNDED_AT, LAUNCHED, NOW, RUNNERS, joined, left
+from tests.membership.facts import FOUNDED, FOUNDED_AT, JOIN, LAUNCHED, NOW, RUNNERS, joined, left
 
 STORED_AT = datetime(2026, 3, 1, 17, 30, 1, tzinfo=UTC)
 COMMON = {"organization": "acme", "community": RUNNERS, "zone": "Asia/Shanghai", "currency": "CNY"}
@@ -36,9 +36,10 @@ def recorded(event: Any) -> Recorded:
                 "occurred_at": FOUNDED_AT.isoformat().replace("+00:00", "Z"),
                 "recorded_at": WHEN["recorded_at"],
                 "local_day": date(2026, 3, 1).isoformat(),
+                "landing_url": None,
             },
         ),
-        (LAUNCHED, "membership.community-launched.v1", RUNNERS, {**COMMON, **WHEN}),
+        (LAUNCHED, "membership.community-launched.v1", RUNNERS, {**COMMON, **WHEN, "landing_url": None}),
         (
             joined(),
             "membership.member-joined.v1",
@@ -49,6 +50,13 @@ def recorded(event: Any) -> Recorded:
                 "person": "bo",
                 "roles": ["member"],
                 "first_in_community": True,
+                "join": JOIN,
+                "invitation": None,
+                "share_code": None,
+                "inviter": None,
+                "touchpoint": None,
+                "referral": "none",
+                "referrer": None,
                 **WHEN,
             },
         ),

@@ -44,7 +44,8 @@ class Callers:
 
     @cached_property
     def place(self) -> dict[str, str]:
-        """A launched community of ana's with a post of ben's: the values of every path parameter there is."""
+        """A launched community of ana's with a post, a comment and a share of ben's: the values of every path parameter
+        there is."""
         founded = self.send("POST", "/membership/v1/communities", "ana", json=FOUNDING)
         community = founded.json()["id"]
         launched = self.send("POST", f"/membership/v1/communities/{community}/launch", "ana")
@@ -58,10 +59,18 @@ class Callers:
             headers={"Consistency-Token": tokens},
         )
         assert post.status_code == 201, post.text
+        comment = self.send(
+            "POST", f"/content/v1/posts/{post.json()['id']}/comments", "ben", json={"body": "Who else?"}
+        )
+        sharing = {"target_kind": "community", "target": community, "channel": "weibo"}
+        share = self.send("POST", f"/content/v1/communities/{community}/shares", "ben", json=sharing)
         event = self._first_event(post.headers["consistency-token"])
         return {
             "community": community,
             "post": post.json()["id"],
+            "comment": comment.json()["id"],
+            "kind": "like",
+            "code": share.json()["code"],
             "person": "ben",
             "metric": "activity",
             "event_id": event,

@@ -17,8 +17,21 @@ GOOD: dict[str, dict[str, Any]] = {
     "joinCommunity": {"occurred_at": "2026-01-01T00:00:00Z"},
     "publishPost": {"body": "x", "title": "t"},
     "editPost": {"body": "x"},
+    "addComment": {"body": "x"},
+    "reactToPost": {"kind": "like"},
+    "reactToComment": {"kind": "like"},
+    "shareContent": {"target_kind": "product", "target": "sku", "channel": "weibo"},
 }
-TEXT_FIELD = {"foundCommunity": "name", "joinCommunity": "occurred_at", "publishPost": "body", "editPost": "body"}
+TEXT_FIELD = {
+    "foundCommunity": "name",
+    "joinCommunity": "occurred_at",
+    "publishPost": "body",
+    "editPost": "body",
+    "addComment": "body",
+    "reactToPost": "kind",
+    "reactToComment": "kind",
+    "shareContent": "channel",
+}
 
 RAW = {
     "malformed": (b'{"a": ', 400),

@@ -18,6 +18,10 @@ BODIES: dict[str, Any] = {
     "joinCommunity": {},
     "publishPost": {"body": "From elsewhere"},
     "editPost": {"body": "From elsewhere"},
+    "addComment": {"body": "From elsewhere"},
+    "reactToPost": {"kind": "like"},
+    "reactToComment": {"kind": "like"},
+    "shareContent": {"target_kind": "product", "target": "sku", "channel": "elsewhere"},
 }
 PEOPLE = {"readPoints", "listEntries", "readActivity", "readCommission", "listCommissionEntries"}
 

@@ -239,6 +239,22 @@ async def test_only_json_is_answered(client: Client) -> None:
         assert (await client.http.get("/v1/notes", headers={**headers, "accept": accept})).status_code == 200
 
 
+@pytest.mark.parametrize(
+    ("path", "kind", "accepted"),
+    [
+        ("qr.png", "image/png", True),
+        ("qr.svg", "image/*", True),
+        ("qr.png", "image/svg+xml", False),
+        ("qr", "image/png", False),
+    ],
+)
+async def test_pictures_may_be_accepted_where_a_path_names_one(
+    client: Client, path: str, kind: str, accepted: bool
+) -> None:
+    answer = await client.http.get(f"/v1/notes/{path}", headers={**client.bearer(), "accept": kind})
+    assert (answer.status_code != 406) is accepted
+
+
 async def test_the_request_id_is_the_clients_if_it_is_sane(client: Client) -> None:
     answer = await client.http.get("/livez", headers={"x-request-id": "job-7.a_B"})
     assert answer.headers["x-request-id"] == "job-7.a_B"

@@ -137,6 +137,26 @@ async def test_no_watermark_claims_what_a_transaction_still_open_holds_back(
     assert watermark.covers(1, behind)
 
 
+async def test_its_time_is_not_past_a_fact_that_is_still_being_decided(
+    kernel_database: str, pool: Pool, log: Log, service: str
+) -> None:
+    """A command reads the clock for `recorded_at`, and takes a transaction id only when it writes: until then no snapshot
+    knows of it."""
+    reader = WatermarkReader(log, [service])
+    async with running(make_relay(kernel_database, log, service)), pool.acquire() as slow:
+        await until(lambda: exists(log, service))
+        transaction = slow.transaction()
+        await transaction.start()
+        recorded_at = await slow.fetchval("select clock_timestamp()")
+        before = await next_watermark(reader, service)
+        assert before.time <= recorded_at
+        position = await insert(slow, service, 0)
+        await transaction.commit()
+        after = await next_watermark(reader, service)
+    assert after.time > recorded_at
+    assert after.covers(0, position) and not before.covers(0, position)
+
+
 async def test_none_is_published_unless_asked_for(kernel_database: str, pool: Pool, log: Log, service: str) -> None:
     async with running(make_relay(kernel_database, log, service, seconds=None)):
         await insert(pool, service, 0)

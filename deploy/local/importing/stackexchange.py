@@ -1,15 +1,17 @@
-"""Read a Stack Exchange dump as a stream: rows of XML, what of them is a post, whose it is, and its text."""
+"""Read a Stack Exchange dump as a stream: rows of XML, what of them is a post or a comment, and whose it is."""
 
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from enum import StrEnum
-from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
 from xml.parsers import expat
+
+from deploy.local.client import instant_text
+from deploy.local.importing.markup import text_of
 
 _KINDS = {"1": "question", "2": "text"}
 _NAMES = {"1": "questions", "2": "answers"}
@@ -26,9 +28,13 @@ class DumpRefused(Exception):
 class Skip(StrEnum):
     """Why a row is not imported."""
 
-    NO_OWNER = "without a known owner"
-    SITE_ITSELF = "by user -1, the site itself"
-    OTHER_TYPE = "neither question nor answer"
+    OTHER_TYPE = "posts that are neither question nor answer"
+    POST_WITHOUT_OWNER = "posts without a known owner"
+    POST_OF_THE_SITE = "posts by user -1, the site itself"
+    COMMENT_WITHOUT_OWNER = "comments without a known owner"
+    COMMENT_OF_THE_SITE = "comments by user -1, the site itself"
+    COMMENT_ELSEWHERE = "comments on a post that was not imported"
+    VOTE = "votes; the dump does not say who voted"
 
 
 @dataclass(frozen=True)
@@ -37,11 +43,13 @@ class Dump:
 
     Attributes:
         posts: Posts.xml.
-        users: Users.xml beside it; None if there is none.
+        comments, votes, users: the other files beside it; None where there is none.
         site: names the site in person ids and keys.
     """
 
     posts: Path
+    comments: Path | None
+    votes: Path | None
     users: Path | None
     site: str
 
@@ -60,8 +68,10 @@ class Dump:
             raise DumpRefused(f"There is no file {posts}. DUMP names a folder with Posts.xml, or that file.")
         folder = posts.resolve().parent
         name = site or folder.name.removeprefix("stackexchange-").removesuffix(".com").removesuffix(".stackexchange")
-        users = folder / "Users.xml"
-        return cls(posts, users if users.is_file() else None, _plain(name))
+        comments, votes, users = (
+            file if (file := folder / f"{table}.xml").is_file() else None for table in ("Comments", "Votes", "Users")
+        )
+        return cls(posts, comments, votes, users, _plain(name))
 
     def person(self, user: str) -> str:
         """The person id of a user of the site."""
@@ -84,7 +94,7 @@ class Author:
     """Somebody who wrote.
 
     Attributes:
-        joined_at: the account's creation date, or the date of the first post.
+        joined_at: the account's creation date, or the date of the first post or comment.
         from_users: it is the former.
     """
 
@@ -108,19 +118,38 @@ class Post:
     body: Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Comment:
+    """A comment on a post.
+
+    Attributes:
+        id: within the site.
+        post: what it is on; an id within the site, too.
+        author: person id.
+        body: as the API takes it.
+    """
+
+    id: str
+    post: str
+    author: str
+    body: Mapping[str, Any]
+
+
 @dataclass
 class Survey:
     """What a dump holds.
 
     Attributes:
         authors: by person id, the earliest first.
-        posts: how many questions and answers are to be imported.
-        skipped: how many are not, and why.
+        posts: ids of the posts that are to be imported, within the site.
+        counts: how many questions, answers and comments are to be imported.
+        skipped: how many rows are not, and why.
         last: when the last of them was written.
     """
 
     authors: dict[str, Author] = field(default_factory=dict)
-    posts: Counter[str] = field(default_factory=Counter)
+    posts: set[str] = field(default_factory=set)
+    counts: Counter[str] = field(default_factory=Counter)
     skipped: Counter[Skip] = field(default_factory=Counter)
     last: datetime = _BEGINNING
 
@@ -132,24 +161,31 @@ def survey(dump: Dump) -> Survey:
         DumpRefused: it cannot be read.
     """
     found = Survey()
-    first_posts: dict[str, datetime] = {}
+    first_written: dict[str, datetime] = {}
+
+    def wrote(user: str, written_at: datetime) -> None:
+        first_written[user] = min(written_at, first_written.get(user, written_at))
+        found.last = max(found.last, written_at)
+
     for row in rows(dump.posts):
-        reason = _skip(row)
-        if reason is not None:
+        if (reason := _skip_post(row)) is not None:
             found.skipped[reason] += 1
             continue
-        found.posts[_NAMES[row["PostTypeId"]]] += 1
-        owner, written_at = row["OwnerUserId"], _instant(row, dump.posts)
-        first_posts[owner] = min(written_at, first_posts.get(owner, written_at))
-        found.last = max(found.last, written_at)
-    created: dict[str, datetime] = {}
-    if dump.users is not None:
-        for row in rows(dump.users):
-            if row.get("Id") in first_posts:
-                created[row["Id"]] = _instant(row, dump.users)
+        found.posts.add(row["Id"])
+        found.counts[_NAMES[row["PostTypeId"]]] += 1
+        wrote(row["OwnerUserId"], _instant(row, dump.posts))
+    for path, row in _rows_of(dump.comments):
+        if (reason := _skip_comment(row, found.posts)) is not None:
+            found.skipped[reason] += 1
+            continue
+        found.counts["comments"] += 1
+        wrote(row["UserId"], _instant(row, path))
+    for _ in _rows_of(dump.votes):
+        found.skipped[Skip.VOTE] += 1
+    created = {row["Id"]: _instant(row, path) for path, row in _rows_of(dump.users) if row.get("Id") in first_written}
     authors = [
-        Author(dump.person(owner), created.get(owner, written_at), owner in created)
-        for owner, written_at in first_posts.items()
+        Author(dump.person(user), created.get(user, written_at), user in created)
+        for user, written_at in first_written.items()
     ]
     authors.sort(key=lambda author: (author.joined_at, author.person))
     found.authors = {author.person: author for author in authors}
@@ -159,7 +195,7 @@ def survey(dump: Dump) -> Survey:
 def posts(dump: Dump) -> Iterator[Post]:
     """The posts that are to be imported, in the order of the file."""
     for row in rows(dump.posts):
-        if _skip(row) is None:
+        if _skip_post(row) is None:
             body = {
                 "kind": _KINDS[row["PostTypeId"]],
                 "title": row.get("Title"),
@@ -168,6 +204,18 @@ def posts(dump: Dump) -> Iterator[Post]:
                 "occurred_at": instant_text(_instant(row, dump.posts)),
             }
             yield Post(row["Id"], dump.person(row["OwnerUserId"]), body)
+
+
+def comments(dump: Dump, imported: Container[str]) -> Iterator[Comment]:
+    """The comments that are to be imported, in the order of the file. Their text is no HTML, and kept as it is.
+
+    Args:
+        imported: ids of the posts that are.
+    """
+    for path, row in _rows_of(dump.comments):
+        if _skip_comment(row, imported) is None:
+            body = {"body": row.get("Text", ""), "occurred_at": instant_text(_instant(row, path))}
+            yield Comment(row["Id"], row["PostId"], dump.person(row["UserId"]), body)
 
 
 def rows(path: Path) -> Iterator[dict[str, str]]:
@@ -199,16 +247,27 @@ def rows(path: Path) -> Iterator[dict[str, str]]:
         raise DumpRefused(f"{path} is no XML: {error}") from error
 
 
-def instant_text(instant: datetime) -> str:
-    return instant.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+def _rows_of(path: Path | None) -> Iterator[tuple[Path, dict[str, str]]]:
+    """The rows of a file that may be missing, each with the file."""
+    if path is not None:
+        for row in rows(path):
+            yield path, row
 
 
-def _skip(row: Mapping[str, str]) -> Skip | None:
+def _skip_post(row: Mapping[str, str]) -> Skip | None:
     if row.get("PostTypeId") not in _KINDS:
         return Skip.OTHER_TYPE
     if not row.get("OwnerUserId"):
-        return Skip.NO_OWNER
-    return Skip.SITE_ITSELF if row["OwnerUserId"] == _SITE_ITSELF else None
+        return Skip.POST_WITHOUT_OWNER
+    return Skip.POST_OF_THE_SITE if row["OwnerUserId"] == _SITE_ITSELF else None
+
+
+def _skip_comment(row: Mapping[str, str], posts: Container[str]) -> Skip | None:
+    if not row.get("UserId"):
+        return Skip.COMMENT_WITHOUT_OWNER
+    if row["UserId"] == _SITE_ITSELF:
+        return Skip.COMMENT_OF_THE_SITE
+    return None if row.get("PostId") in posts else Skip.COMMENT_ELSEWHERE
 
 
 def _instant(row: Mapping[str, str], path: Path) -> datetime:
@@ -217,48 +276,3 @@ def _instant(row: Mapping[str, str], path: Path) -> datetime:
         return datetime.fromisoformat(row["CreationDate"]).replace(tzinfo=UTC)
     except (KeyError, ValueError):
         raise DumpRefused(f"{path}: row {row.get('Id', '?')} has no CreationDate that is a time.") from None
-
-
-_BLOCKS = frozenset(
-    {"p", "pre", "blockquote", "ul", "ol", "table", "tr", "hr", *(f"h{level}" for level in range(1, 7))}
-)
-
-
-class _Text(HTMLParser):
-    """Collects what a person would read, links and pictures as their addresses."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.parts: list[str] = []
-        self._links: list[tuple[str, int]] = []
-
-    def handle_data(self, data: str) -> None:
-        self.parts.append(data)
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        attributes = dict(attrs)
-        if tag in _BLOCKS:
-            self.parts.append("\n\n")
-        elif tag == "br":
-            self.parts.append("\n")
-        elif tag == "li":
-            self.parts.append("\n- ")
-        elif tag == "img":
-            self.parts.append(attributes.get("src") or "")
-        elif tag == "a":
-            self._links.append((attributes.get("href") or "", len(self.parts)))
-
-    def handle_endtag(self, tag: str) -> None:
-        if tag == "a" and self._links:
-            address, start = self._links.pop()
-            if address and address not in "".join(self.parts[start:]):
-                self.parts.append(f" ({address})")
-
-
-def text_of(html: str) -> str:
-    """HTML as plain text."""
-    parser = _Text()
-    parser.feed(html)
-    parser.close()
-    text = re.sub(r"\n- \s+", "\n- ", "".join(parser.parts))
-    return re.sub(r"\n(?:[ \t\r]*\n)+", "\n\n", text).strip()
