@@ -2,6 +2,7 @@
 
 import argparse
 import asyncio
+import contextlib
 import sys
 from typing import Any
 
@@ -9,8 +10,10 @@ import asyncpg
 import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
+from uvicorn.main import STARTUP_FAILURE
 
 from shared.http.mounting import mounted
+from shared.http.server import Server
 from shared.lifecycle import spare_collector
 from shared.messaging.log import LogUnavailable
 from shared.migrate import MigrationError
@@ -54,16 +57,22 @@ def main(definition: Definition[Any], arguments: list[str] | None = None) -> int
 def serve(app: ASGIApp, settings: Settings) -> None:
     """Serve `app` until SIGTERM or SIGINT."""
     spare_collector()
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        access_log=False,
-        server_header=False,
-        proxy_headers=False,
-        timeout_graceful_shutdown=DRAIN_SECONDS,
+    server = Server(
+        uvicorn.Config(
+            app,
+            host=settings.host,
+            port=settings.port,
+            log_config=None,
+            access_log=False,
+            server_header=False,
+            proxy_headers=False,
+            timeout_graceful_shutdown=DRAIN_SECONDS,
+        )
     )
+    with contextlib.suppress(KeyboardInterrupt):
+        server.run()
+    if not server.started:
+        sys.exit(STARTUP_FAILURE)
 
 
 def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:

@@ -28,6 +28,7 @@ from services.membership.definition import MEMBERSHIP
 from services.scoring.definition import SCORING
 from shared.http.issuer import DevelopmentIssuer
 from shared.http.mounting import mounted
+from shared.http.server import Server
 from shared.lifecycle import running, spare_collector
 from shared.messaging.log import Log, LogUnavailable
 from shared.messaging.logs import open_log
@@ -77,7 +78,7 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
         address.write_text(f"{_url(common)}\n")
         print(_greeting(common), flush=True)
 
-    server = Server(
+    server = LocalServer(
         uvicorn.Config(
             application(settings, DevelopmentIssuer(common, state), announce),
             log_config=None,
@@ -97,8 +98,8 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
     return 0 if server.started else 1
 
 
-class Server(uvicorn.Server):
-    """uvicorn's server, but a signal only ends it: uvicorn raises it again, before PostgreSQL could be stopped."""
+class LocalServer(Server):
+    """The server, but a signal only ends it: uvicorn raises it again, before PostgreSQL could be stopped."""
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

@@ -10,8 +10,8 @@ from services.scoring import resources
 from services.scoring.asking import PathPerson, Service, named, reader_of
 from services.scoring.boards import Metric
 from services.scoring.commissionapi import commission
+from services.scoring.leaderboards import Place, Valued
 from services.scoring.rulesetapi import rulesets
-from services.scoring.service import Place, Valued
 from shared.errors import Forbidden
 from shared.http.answers import read
 from shared.http.callers import AnyCaller, Caller
@@ -54,7 +54,7 @@ async def read_leaderboard(
 ) -> Response:
     """Active members with a score, from the top. For active members, and with scope `scores:read`."""
     after = decode_cursor(page.after, tuple[Int64, str]) if page.after is not None else None
-    found = await service.board(
+    found = await service.boards.page(
         reader_of(caller), community, _metric(metric), day=day, after=after, limit=page.limit + 1
     )
     shown = found[: page.limit]
@@ -81,7 +81,7 @@ async def read_my_rank(
 ) -> Response:
     """With up to two members above and below."""
     person = _own(caller)
-    place = await service.place(reader_of(caller), community, _metric(metric), person, day=day)
+    place = await service.boards.place(reader_of(caller), community, _metric(metric), person, day=day)
     return read(request, _place(person, place))
 
 
@@ -104,7 +104,7 @@ async def read_rank(
 ) -> Response:
     """With up to two members above and below. For active members, and with scope `scores:read`."""
     person = named(caller, person)
-    place = await service.place(reader_of(caller), community, _metric(metric), person, day=day)
+    place = await service.boards.place(reader_of(caller), community, _metric(metric), person, day=day)
     return read(request, _place(person, place))
 
 

@@ -4,7 +4,8 @@ from typing import Annotated
 
 from fastapi import Depends, Path
 
-from services.scoring.service import SCORES_READ, Reader, Scoring
+from services.scoring.reader import SCORES_READ, Reader
+from services.scoring.service import Scoring
 from shared.http.app import get_service
 from shared.http.callers import Caller
 from shared.http.models import PersonId

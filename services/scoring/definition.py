@@ -7,6 +7,7 @@ from typing import Any
 
 from services.scoring.boards import split_oversized
 from services.scoring.events import COMMISSION, RULESETS
+from services.scoring.leaderboards import Leaderboards
 from services.scoring.projections import ScoringProjection
 from services.scoring.publishing import publish
 from services.scoring.rulesetcommands import project
@@ -26,7 +27,8 @@ def _routers() -> Sequence[Any]:
 
 
 def _open(kernel: Kernel) -> Scoring:
-    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready)
+    boards = Leaderboards(kernel.reader)
+    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready, boards)
 
 
 def _projection(settings: Settings) -> ScoringProjection:

@@ -111,7 +111,7 @@ async def read_in_force(
 ) -> Response:
     """What prices an act at that time: the community's own version if one is in force, else the organization's, else
     the shipped one."""
-    at_instant: datetime = at or service.clock()
+    at_instant: datetime = at or service.boards.clock()
     row = await service.ruleset_in_force(reader_of(caller), community, at=at_instant)
     return read(request, RulesetVersion.shipped() if row is None else RulesetVersion.of_row(row))
 

@@ -17,6 +17,7 @@ from shared.http.edge import Edge
 from shared.http.jwks import Keys
 from shared.http.parameters import Documented, documents
 from shared.http.settings import HttpSettings
+from shared.http.sse import Streams
 from shared.http.tokens import Tokens
 
 S = TypeVar("S")
@@ -93,6 +94,7 @@ def create_app(
     )
     app.roots = roots
     app.state.tokens = tokens
+    app.state.streams = Streams(name, most=settings.most_streams, most_of_one=settings.most_streams_of_one)
     for router in (*routers, health.router, contracts_router(schemas, asyncapi), docs_router(title)):
         # Flat: FastAPI's include_router matches every request twice.
         for route in router.routes:

@@ -8,7 +8,7 @@ from fastapi import Depends
 from starlette.requests import Request
 
 from shared.errors import BadRequest, Forbidden
-from shared.http.parameters import Documented, header_parameter
+from shared.http.parameters import Documented, documents, header_parameter
 from shared.http.request import received
 from shared.http.tokens import Identity, Tokens, is_name
 
@@ -112,6 +112,16 @@ async def authenticate(request: Request) -> Caller:
     if identity.machine:
         return Caller(identity.organization, identity.subject, None, identity.scopes)
     return Person(identity.organization, identity.subject, identity.subject, identity.scopes)
+
+
+@documents(Documented(statuses=(401,), secured=True))
+async def token_expiry(request: Request) -> float:
+    """When the token of this request expires, in seconds since 1970. Raises as `authenticate`."""
+    tokens = cast(Tokens, request.scope["app"].state.tokens)
+    return (await tokens.identity(received(request).headers.get(b"authorization"))).expires_at
+
+
+TokenExpiry = Annotated[float, Depends(token_expiry)]
 
 
 def _acting(identity: Identity, header: bytes) -> Caller:

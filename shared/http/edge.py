@@ -19,6 +19,7 @@ from shared.http import problems
 from shared.http.bodies import check_target, read_json
 from shared.http.request import KEY, Received
 from shared.http.settings import HttpSettings
+from shared.http.sse import EVENT_STREAM
 from shared.observability import logs, metrics
 from shared.observability.traces import tracing
 
@@ -28,8 +29,12 @@ _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "O
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON = re.compile(rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
 _ACCEPTED = (b"*/*", b"application/json", b"application/*")
-_PICTURES = {".svg": (b"image/svg+xml", b"image/*"), ".png": (b"image/png", b"image/*")}
-"""What may be accepted as well, by the end of the path."""
+_ALSO_ACCEPTED = {
+    ".svg": (b"image/svg+xml", b"image/*"),
+    ".png": (b"image/png", b"image/*"),
+    "/stream": (b"text/event-stream", b"text/*"),
+}
+"""By the end of the path."""
 _NOSNIFF = (b"x-content-type-options", b"nosniff")
 _GIVEN_ONCE = frozenset(
     {
@@ -74,8 +79,8 @@ class Edge:
             return
         started_at = time.perf_counter()
         method = scope["method"]
-        got = Received(_request_id(scope["headers"]), dict(scope["headers"]))
-        answer = _Answer(send, got.id, bodiless=method == "HEAD")
+        got = Received(_request_id(scope["headers"]), dict(scope["headers"]), bodiless=method == "HEAD")
+        answer = _Answer(send, got.id, bodiless=got.bodiless)
         # Routes know GET only; the copy leaves the server's own scope as it was.
         scope = {**scope, "method": "GET"} if method == "HEAD" else scope
         scope[KEY] = got
@@ -90,7 +95,7 @@ class Edge:
                 await self._serve(scope, receive, answer)
         finally:
             logs.request_id.reset(token)
-            self._count(scope, method, answer.status, time.perf_counter() - started_at)
+            self._count(scope, method, answer.status, (answer.flows_since or time.perf_counter()) - started_at)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:
         deadline = asyncio.timeout(self._timeout)
@@ -123,10 +128,8 @@ class Edge:
             _merge_repeated(headers, scope["headers"])
         check_target(scope["path"], scope.get("raw_path") or b"", scope["query_string"])
         accept = headers.get(b"accept")
-        if accept is not None and "/v1/" in scope["path"]:
-            accepted = (*_ACCEPTED, *_PICTURES.get(scope["path"][-4:], ()))
-            if not any(kind in accept for kind in accepted):
-                raise HTTPException(406)
+        if accept is not None and "/v1/" in scope["path"] and not _acceptable(accept, scope["path"]):
+            raise HTTPException(406)
         if b"content-length" not in headers and b"transfer-encoding" not in headers:
             return receive
         got.body = await self._body(headers, receive)
@@ -209,7 +212,7 @@ class Edge:
 class _Answer:
     """The way back: adds the request id, ends the deadline when the answer begins, remembers the status."""
 
-    __slots__ = ("_bodiless", "_id", "_send", "deadline", "started", "status")
+    __slots__ = ("_bodiless", "_id", "_send", "deadline", "flows_since", "started", "status")
 
     def __init__(self, send: Send, id: str, *, bodiless: bool) -> None:
         self._send = send
@@ -219,17 +222,29 @@ class _Answer:
         self.started = False
         self.status = 499
         """Until an answer begins: the client went away."""
+        self.flows_since: float | None = None
+        """When a stream began: it took so long to answer, however long it lasts."""
 
     async def send(self, message: Message) -> None:
         if message["type"] == "http.response.start":
             self.started = True
             self.status = message["status"]
-            message["headers"] = [*message.get("headers", ()), (b"x-request-id", self._id), _NOSNIFF]
+            headers = message.get("headers", ())
+            if EVENT_STREAM in headers:
+                self.flows_since = time.perf_counter()
+            message["headers"] = [*headers, (b"x-request-id", self._id), _NOSNIFF]
             if self.deadline is not None and not self.deadline.expired():
                 self.deadline.reschedule(None)
         elif self._bodiless:
             message = {**message, "body": b""}
         await self._send(message)
+
+
+def _acceptable(accept: bytes, path: str) -> bool:
+    """Whether this `Accept` takes what is answered at the path."""
+    if any(kind in accept for kind in _ACCEPTED):
+        return True
+    return any(kind in accept for end, kinds in _ALSO_ACCEPTED.items() if path.endswith(end) for kind in kinds)
 
 
 def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:

@@ -16,16 +16,18 @@ class Received:
         body: as sent, at most the body limit.
         json: the body, read.
         answers: what the edge dependencies of the route answered, by parameter.
+        bodiless: it is a HEAD, which routes see as a GET.
     """
 
-    __slots__ = ("answers", "body", "headers", "id", "json")
+    __slots__ = ("answers", "bodiless", "body", "headers", "id", "json")
 
-    def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"") -> None:
+    def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"", *, bodiless: bool = False) -> None:
         self.id = id
         self.headers = headers
         self.body = body
         self.json: Any = None
         self.answers: dict[str, Any] = {}
+        self.bodiless = bodiless
 
     def header(self, name: bytes) -> str | None:
         """The value of a header (name in lower case), or None."""

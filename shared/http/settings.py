@@ -31,3 +31,5 @@ class HttpSettings(BaseModel):
     )
     body_limit_bytes: int = Field(262_144, gt=0, description="Larger request bodies are refused.")
     request_timeout_seconds: float = Field(5.0, gt=0, description="Until the answer must have begun; then 503.")
+    most_streams: int = Field(1000, ge=1, description="Most event streams of this process open at a time; then 503.")
+    most_streams_of_one: int = Field(20, ge=1, description="Most of them of one person or machine.")

@@ -27,12 +27,14 @@ class Identity:
         subject: claim `sub`, 1..64 characters.
         scopes: claim `scope`, split at spaces.
         machine: the token belongs to a program, not to a person.
+        expires_at: claim `exp`, seconds since 1970.
     """
 
     organization: str
     subject: str
     scopes: frozenset[str]
     machine: bool
+    expires_at: float
 
 
 class Tokens:
@@ -126,7 +128,7 @@ class Tokens:
                 raise Unauthenticated("token-invalid", f"The claim `{name}` must be a text of 1 to 64 characters.")
         scopes = frozenset(scope.split())
         machine = bool(scopes & self._machine_scopes) or claims.get("client_id") == claims["sub"]
-        return Identity(claims["org"], claims["sub"], scopes, machine)
+        return Identity(claims["org"], claims["sub"], scopes, machine, float(claims["exp"]))
 
 
 def is_name(value: object) -> bool:

@@ -8,8 +8,12 @@ _SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 
 HTTP_REQUESTS = Counter("qunli_http_requests_total", "Requests answered.", ("service", "route", "method", "status"))
 HTTP_SECONDS = Histogram(
-    "qunli_http_request_seconds", "Time to the end of the answer.", ("service", "route", "method"), buckets=_SECONDS
+    "qunli_http_request_seconds",
+    "Time to the end of the answer; of an event stream, to its beginning.",
+    ("service", "route", "method"),
+    buckets=_SECONDS,
 )
+HTTP_STREAMS = Gauge("qunli_http_streams", "Event streams that are open.", ("service",))
 COMMANDS = Counter(
     "qunli_commands_total",
     "Commands by outcome: committed, repeated, refused, unavailable, failed.",
