@@ -1,11 +1,14 @@
-"""Who may read what: the checks in front of the read model."""
+"""Who may read what: the checks in front of the read model, and what is read of a community before it is joined."""
 
+import asyncio
 from uuid import UUID
 
 from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.membership import community, readmodels
 from shared.permissions import Action, require
+
+_REMEMBERED = 100_000
 
 
 async def known_community(reader: AsyncEngine, id: str, organization: str) -> readmodels.CommunityRow:
@@ -30,3 +33,34 @@ async def require_right(reader: AsyncEngine, id: str, person: str | None, action
     """
     if person is not None:
         require(action, await roles_of(reader, id, person))
+
+
+class Limits:
+    """Which communities have a capacity. The places are a hot stream, so only then they are written."""
+
+    def __init__(self, reader: AsyncEngine) -> None:
+        self._reader = reader
+        self._known: dict[tuple[str, str], asyncio.Task[bool]] = {}
+
+    async def limited(self, id: str, organization: str) -> bool:
+        """Whether the community has a capacity. Remembered for good, for a capacity is laid down at the founding; a crowd
+        that asks for one community at the same time asks once.
+
+        Raises:
+            NotFound: unknown, or of another organization.
+        """
+        key = (organization, id)
+        asking = self._known.get(key)
+        if asking is None:
+            if len(self._known) >= _REMEMBERED:
+                self._known.clear()
+            asking = self._known[key] = asyncio.create_task(self._ask(id, organization))
+        try:
+            return await asyncio.shield(asking)
+        except Exception:
+            if self._known.get(key) is asking:
+                del self._known[key]
+            raise
+
+    async def _ask(self, id: str, organization: str) -> bool:
+        return (await known_community(self._reader, id, organization)).capacity is not None

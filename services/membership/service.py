@@ -1,7 +1,7 @@
 """What membership can do for people: found, launch, join, leave, and read. Each use case builds one command, or reads."""
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,8 +16,8 @@ from services.membership.events import Charter
 from services.membership.invitations import Invitations
 from services.membership.joining import Asked, Joining, refer
 from services.membership.lookups import ActiveMembers
-from services.membership.reading import known_community, require_right
-from services.membership.sponsors import sponsor_of
+from services.membership.reading import Limits, known_community, require_right
+from services.membership.sponsors import Codes, Sponsors
 from services.membership.staff import Staff
 from services.membership.streams import community_stream, member_stream, places_stream, referral_stream
 from shared.commands.command import Command, Decision, Done, IdempotencyKey, Known, Stream
@@ -28,7 +28,6 @@ from shared.observability.traces import current_traceparent
 from shared.permissions import Action
 
 _ACTIVE_MEMBERS = ActiveMembers()
-_REMEMBERED = 100_000
 
 
 @dataclass(frozen=True)
@@ -39,11 +38,18 @@ class Membership:
     reader: AsyncEngine
     passed: Progress
     ready: Callable[[], Awaitable[list[str]]]
-    _limited: dict[tuple[str, str], bool] = field(default_factory=dict, init=False, repr=False, compare=False)
 
     @cached_property
     def staff(self) -> Staff:
         return Staff(self.gateway)
+
+    @cached_property
+    def _limits(self) -> Limits:
+        return Limits(self.reader)
+
+    @cached_property
+    def _sponsors(self) -> Sponsors:
+        return Sponsors(self.reader)
 
     @cached_property
     def invitations(self) -> Invitations:
@@ -117,12 +123,10 @@ class Membership:
         Raises:
             RootMoved: as often as it was tried, somebody above the inviter got a referrer meanwhile.
         """
-        limited = await self._is_limited(id, organization)
+        limited = await self._limits.limited(id, organization)
         join, rounds = str(uuid7()), 0
         while True:
-            sponsor = await sponsor_of(
-                self.reader, organization, invitation=asked.invitation, share_code=asked.share_code
-            )
+            sponsor = await self._sponsors.of(Codes(organization, asked.invitation, asked.share_code))
             if sponsor is None and asked.invitation is not None:
                 raise invitation.not_found()
             joining = Joining(id, organization, person, join, asked, sponsor, importing, limited)
@@ -146,7 +150,7 @@ class Membership:
                 events[places_of] = places.free(places.FreePlace(community=id, person=person, now=now))
             return member_decision(known, membership, left, events)
 
-        writes = (membership, places_of) if await self._is_limited(id, organization) else (membership,)
+        writes = (membership, places_of) if await self._limits.limited(id, organization) else (membership,)
         return await self._run(decide, writes=writes, reads=(own,), key=key)
 
     async def community(self, id: str, *, organization: str) -> readmodels.CommunityRow:
@@ -181,17 +185,6 @@ class Membership:
         if reading is not None and reading != person:
             raise Forbidden("not-your-own", "People read their own referral; others' need the scope import.")
         return await readmodels.referral(self.reader, organization, person)
-
-    async def _is_limited(self, id: str, organization: str) -> bool:
-        """Whether the community has a capacity. The places are a hot stream, so only then they are written."""
-        if (organization, id) not in self._limited:
-            row = await known_community(self.reader, id, organization)
-            if len(self._limited) >= _REMEMBERED:
-                self._limited.clear()
-            self._limited[organization, id] = (
-                row.capacity is not None
-            )  # for good: a capacity is laid down at the founding
-        return self._limited[organization, id]
 
     async def _run(self, decide: Callable[[Known], Decision], *, key: IdempotencyKey, **streams: Any) -> Done:
         return await self.gateway.run(Command(decide, idempotency=key, traceparent=current_traceparent(), **streams))
