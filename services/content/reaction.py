@@ -1,7 +1,7 @@
 """The reactions of one person to one post or comment: at most one of each kind at a time."""
 
 from datetime import datetime
-from typing import Any, assert_never
+from typing import Any, Literal, TypeAlias, assert_never
 
 import msgspec
 
@@ -13,7 +13,7 @@ from shared.codec import Codec
 from shared.decider import Fold
 from shared.permissions import Action
 
-KINDS = ("like", "love", "laugh", "insightful", "thanks")
+Kind: TypeAlias = Literal["like", "love", "laugh", "insightful", "thanks"]
 
 
 class React(msgspec.Struct, frozen=True, kw_only=True):

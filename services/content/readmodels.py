@@ -140,7 +140,6 @@ async def standing(reader: AsyncEngine, community: UUID, person: str) -> Standin
         status=CommunityStatus(row.status),
         zone=row.zone,
         currency=row.currency,
-        active=member is not None and member.active,
         roles=tuple(member.roles) if member is not None else (),
     )
 

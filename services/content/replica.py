@@ -42,7 +42,7 @@ select community, person, active, roles
 
 _STANDINGS = """
 select wanted.place, community.organization, community.status, community.zone, community.currency,
-       coalesce(member.active, false) as active, coalesce(member.roles, '{}') as roles
+       coalesce(member.roles, '{}') as roles
   from unnest($1::uuid[], $2::text[]) with ordinality as wanted (community, person, place)
   join communities as community on community.community = wanted.community
   left join members as member on (member.community, member.person) = (wanted.community, wanted.person)
@@ -93,7 +93,7 @@ class Replica:
                     case MemberLeft() as left:
                         members[left.community, left.person] = _Member(False, ())
                     case RolesChanged() as changed:
-                        members[changed.community, changed.person] = _Member(True, changed.roles)
+                        members[changed.community, changed.person] = _Member(bool(changed.roles), changed.roles)
         if communities:
             await connection.execute(_COMMUNITIES, list(communities), *zip(*communities.values(), strict=True))
         if members:
@@ -138,6 +138,5 @@ def _standing(key: StandingKey, row: Mapping[str, Any]) -> Standing:
         status=CommunityStatus(row["status"]),
         zone=row["zone"],
         currency=row["currency"],
-        active=row["active"],
         roles=tuple(row["roles"]),
     )

@@ -20,8 +20,7 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     """A person in a community, as far as this service has heard.
 
     Attributes:
-        active: a member now; somebody unheard of is not.
-        roles: of an active member; empty otherwise.
+        roles: of an active member; empty for everybody else.
     """
 
     organization: str
@@ -29,7 +28,6 @@ class Standing(msgspec.Struct, frozen=True, kw_only=True):
     status: CommunityStatus
     zone: str
     currency: str
-    active: bool
     roles: tuple[str, ...]
 
 

@@ -10,7 +10,7 @@ import uvicorn
 from fastapi import Depends, FastAPI, Header, HTTPException
 from pydantic import SecretStr
 
-from services.content.api import NewPost
+from services.content.api.posts import NewPost
 from shared.errors import Refusal
 from shared.http.tokens import Identity, Tokens
 from shared.settings import Settings

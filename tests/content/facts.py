@@ -48,10 +48,9 @@ MEMBER = Standing(
     status=CommunityStatus.LAUNCHED,
     zone="Asia/Shanghai",
     currency="CNY",
-    active=True,
     roles=("member",),
 )
-STRANGER = msgspec.structs.replace(MEMBER, active=False, roles=())
+STRANGER = msgspec.structs.replace(MEMBER, roles=())
 OWNER = msgspec.structs.replace(MEMBER, roles=("owner", "member"))
 ADMIN = msgspec.structs.replace(MEMBER, roles=("admin", "member"))
 

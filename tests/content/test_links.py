@@ -204,6 +204,16 @@ async def test_parallel_opens_of_one_visitor_are_one_visit(browse: Browse, runne
     assert await counted(runners, code) == 2
 
 
+async def test_two_processes_record_one_visit_once(browse: Browse, runners: Served, code: str) -> None:
+    cookie = {"Cookie": f"qunli_visitor={'x' * 22}", "User-Agent": FIREFOX}
+    site = browse()
+    answers = await asyncio.gather(
+        *(http.get(f"/s/{code}", headers=cookie) for _ in range(15) for http in (site, runners.http))
+    )
+    assert Counter(answer.status_code for answer in answers) == {302: 30}
+    assert await counted(runners, code) == 1
+
+
 async def test_a_visitor_is_counted_for_each_share(browse: Browse, runners: Served, code: str) -> None:
     other = (await shared(runners.person("ana")))["code"]
     browser = browse()

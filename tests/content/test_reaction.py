@@ -1,7 +1,7 @@
 """Reacting, and taking it back."""
 
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import Any, get_args
 
 import msgspec
 import pytest
@@ -104,7 +104,7 @@ def test_an_import_states_when_it_was() -> None:
     )
 
 
-@pytest.mark.parametrize("kind", reaction.KINDS)
+@pytest.mark.parametrize("kind", get_args(reaction.Kind))
 def test_a_withdrawal_tells_the_act_it_takes_back(kind: str) -> None:
     act = reacted(kind=kind, occurred_at=datetime(2010, 7, 28, 17, 0, tzinfo=UTC), local_day=date(2010, 7, 29))
     given(FOLD, act).when(withdraw(kind)).then(

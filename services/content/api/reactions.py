@@ -4,13 +4,14 @@ A reaction is added by POST, as everything that counts: with a key, and with a t
 back by DELETE at its kind, which may be repeated at will.
 """
 
-from typing import Any, Literal, TypeAlias
+from typing import Any
 
 from fastapi import Response
 from pydantic import ConfigDict
 
 from services.content import resources
 from services.content.api.fields import CommentId, PostId, Service, StatedInstant
+from services.content.reaction import Kind
 from shared.http.answers import respond
 from shared.http.callers import PersonCaller
 from shared.http.consistency import ConsistencyTokens
@@ -20,8 +21,6 @@ from shared.http.problems import problems
 from shared.http.routes import service_router
 
 router = service_router(prefix="/v1", tags=["reactions"])
-
-Kind: TypeAlias = Literal["like", "love", "laugh", "insightful", "thanks"]
 
 _STANDS: dict[int | str, dict[str, Any]] = {
     200: {"model": resources.Reaction, "description": "A reaction of this kind stands already."}

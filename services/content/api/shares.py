@@ -1,6 +1,6 @@
 """Shares over HTTP."""
 
-from typing import Annotated, Literal
+from typing import Annotated
 from uuid import UUID
 
 from fastapi import Path, Request, Response
@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field, StringConstraints
 from services.content import resources, share
 from services.content.api.fields import CommunityId, Service, StatedInstant
 from services.content.api.site import site_of
+from services.content.messages import ShareTarget
 from shared.codes import normalize
 from shared.errors import Invalid
 from shared.http.answers import read, respond
@@ -42,7 +43,7 @@ class NewShare(RequestModel):
         }
     )
 
-    target_kind: Literal["post", "product", "campaign", "community"]
+    target_kind: ShareTarget
     target: Text = Field(
         max_length=64,
         description="Its id. A post must stand in this community, a community must be this one; ids of products and "

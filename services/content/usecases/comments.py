@@ -17,7 +17,6 @@ from services.content.usecases.desk import (
     post_stream,
     standing_of,
 )
-from services.content.usecases.posts import Posts
 from shared.commands.command import Answer, Decision, Done, IdempotencyKey, Known
 from shared.http.callers import Person
 
@@ -77,7 +76,7 @@ class Comments(Desk):
         """One comment, or the place of a removed one, on a post that stands. `reading`: the person who asks, who must be
         an active member; None: a machine."""
         home = await self.homes.of_comment(id, organization)
-        await self._require_post(home.post, organization, reading)
+        await self.standing_post(home.post, organization, reading)
         row = await readmodels.comment(self.reader, UUID(id))
         assert row is not None
         return row, (await readmodels.counts(self.reader, [id])).get(id, {})
@@ -86,9 +85,6 @@ class Comments(Desk):
         self, post: str, *, organization: str, reading: str | None, after: int, limit: int
     ) -> tuple[Sequence[readmodels.CommentRow], Mapping[str, Counts]]:
         """Comments of a post that stands, by floor, and what is counted of them. `reading`: as for `comment`."""
-        await self._require_post(post, organization, reading)
+        await self.standing_post(post, organization, reading)
         rows = await readmodels.thread(self.reader, UUID(post), after=after, limit=limit)
         return rows, await readmodels.counts(self.reader, [str(row.comment) for row in rows])
-
-    async def _require_post(self, id: str, organization: str, reading: str | None) -> None:
-        await Posts(self.gateway, self.reader, self.homes).read(id, organization=organization, reading=reading)

@@ -9,12 +9,14 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 
 from services.content import comment, floors, post, reaction, readmodels, share, standing, visit
 from services.content.homes import Homes
+from services.content.readmodels import PostRow
 from services.content.replica import Standings
 from services.content.standing import Standing
 from services.content.tallies import Counts, Tallies
 from services.content.visit import Visitor
 from shared.commands.command import Answer, Command, Decision, Done, IdempotencyKey, Known, Stream
 from shared.commands.gateway import Gateway
+from shared.errors import NotFound
 from shared.http.etags import etag
 from shared.http.models import AnswerModel
 from shared.observability.traces import current_traceparent
@@ -47,6 +49,28 @@ class Desk:
         where = await self.standing(community, organization, person or "")
         if person is not None:
             require(Action.READ_POSTS, where.roles)
+
+    async def standing_post(self, id: str, organization: str, reading: str | None) -> PostRow:
+        """A post that stands. `reading`: the person who asks, who must be an active member; None: a machine that may.
+
+        Raises:
+            NotFound: `post-not-found`, `post-removed`, `post-hidden`.
+            Forbidden: `not-a-member`, `role-missing`.
+        """
+        row = await self.post_row(id, organization)
+        await self.require_reader(str(row.community), organization, reading)
+        if row.removed_at is not None:
+            raise NotFound("post-removed", "This post was removed.")
+        if row.hidden_at is not None:
+            raise NotFound("post-hidden", "This post is hidden.")
+        return row
+
+    async def post_row(self, id: str, organization: str) -> PostRow:
+        """A post, whether it stands or not. Raises NotFound `post-not-found`."""
+        row = await readmodels.post(self.reader, UUID(id))
+        if row is None or row.organization != organization:
+            raise post.not_found()
+        return row
 
     async def standing(self, community: str, organization: str, person: str) -> Standing:
         """Raises NotFound `community-not-found`."""

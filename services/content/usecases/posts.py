@@ -13,7 +13,6 @@ from services.content.standing import Standing
 from services.content.tallies import Counts
 from services.content.usecases.desk import STANDINGS, TALLIES, Desk, answer, counts_of, post_stream, standing_of
 from shared.commands.command import Answer, Decision, Done, IdempotencyKey, Known
-from shared.errors import NotFound
 from shared.http.callers import Person
 
 PATH = "/content/v1/posts"
@@ -117,18 +116,8 @@ class Posts(Desk):
         return await self.run(decide, writes=(own,), lookups=lookups, key=key)
 
     async def read(self, id: str, *, organization: str, reading: str | None) -> tuple[readmodels.PostRow, Counts]:
-        """One post that stands. `reading`: the person who asks, who must be an active member; None: a machine.
-
-        Raises:
-            NotFound: `post-not-found`, `post-removed`, `post-hidden`.
-            Forbidden: `not-a-member`.
-        """
-        row = await self._row(id, organization)
-        await self.require_reader(str(row.community), organization, reading)
-        if row.removed_at is not None:
-            raise NotFound("post-removed", "This post was removed.")
-        if row.hidden_at is not None:
-            raise NotFound("post-hidden", "This post is hidden.")
+        """One post that stands, and what is counted of it. `reading`: as for `standing_post`."""
+        row = await self.standing_post(id, organization, reading)
         return row, (await readmodels.counts(self.reader, [id])).get(id, {})
 
     async def feed(
@@ -140,7 +129,7 @@ class Posts(Desk):
         before: tuple[datetime, UUID] | None,
         limit: int,
     ) -> tuple[Sequence[readmodels.PostRow], Mapping[str, Counts]]:
-        """Posts of a community that stand, newest first, and what is counted of them. `reading`: as for `post`."""
+        """Posts of a community that stand, newest first, and what is counted of them. `reading`: as for `standing_post`."""
         await self.require_reader(community, organization, reading)
         rows = await readmodels.feed(self.reader, UUID(community), before=before, limit=limit)
         return rows, await readmodels.counts(self.reader, [str(row.post) for row in rows])
@@ -153,16 +142,10 @@ class Posts(Desk):
         Args:
             reading: the person who asks, who must be the author or staff; None: a machine.
         """
-        row = await self._row(id, organization)
+        row = await self.post_row(id, organization)
         if reading is not None:
             where = await self.standing(str(row.community), organization, reading)
             withdrawal.require_author_or_staff(reading, where, row.author)
         stream = post_stream(id)
         stored = await readmodels.stored(self.reader, stream.id, _VERSIONS, after=after, limit=limit)
         return [(version, post.FOLD.codec.decode(kind, data)) for version, kind, data in stored]  # type: ignore[misc]
-
-    async def _row(self, id: str, organization: str) -> readmodels.PostRow:
-        row = await readmodels.post(self.reader, UUID(id))
-        if row is None or row.organization != organization:
-            raise post.not_found()
-        return row

@@ -126,6 +126,23 @@ async def test_services_are_mounted_with_their_lives_and_names(tmp_path: Path) -
                 assert (nothing.status_code, nothing.json()["type"]) == (404, "/problems/no-such-path")
 
 
+async def test_what_a_service_serves_at_the_root_is_served_there_by_get_only(tmp_path: Path) -> None:
+    async with toy_client(tmp_path, roots=("v1",)) as toy:
+        root = mounted({"toy": toy.app})
+        async with (
+            root.router.lifespan_context(root),
+            httpx.AsyncClient(transport=httpx.ASGITransport(root), base_url="http://root") as http,
+        ):
+            for path in ("/v1/notes", "/toy/v1/notes"):
+                assert (await http.get(path, headers=toy.bearer())).status_code == 200
+            for method in ("HEAD", "POST", "OPTIONS"):
+                refused = await http.request(method, "/v1/notes", headers=toy.bearer())
+                assert (refused.status_code, refused.headers["allow"]) == (405, "GET")
+                assert refused.headers["x-request-id"]
+            for path in ("/v1", "/v2/notes"):
+                assert (await http.get(path)).status_code == 404
+
+
 async def test_the_development_issuer_signs_for_a_service(client: Client) -> None:
     app = client.issuer.app()
     async with (

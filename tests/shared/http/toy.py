@@ -1,7 +1,7 @@
 """A service of a few routes that use everything the edge offers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -151,7 +151,7 @@ class Client:
 
 @asynccontextmanager
 async def toy_client(
-    folder: Path, settings: HttpSettings = SETTINGS, schemas: Path | None = None
+    folder: Path, settings: HttpSettings = SETTINGS, schemas: Path | None = None, roots: Sequence[str] = ()
 ) -> AsyncIterator[Client]:
     """The toy, open, and a client for it."""
     issuer = DevelopmentIssuer(SETTINGS, folder)
@@ -168,6 +168,7 @@ async def toy_client(
         settings=settings,
         open_service=open_toy,
         routers=[router],
+        roots=roots,
         schemas=schemas,
         keys=issuer.keys(),
     )
