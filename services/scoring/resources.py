@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from datetime import date
 from itertools import groupby
-from typing import Literal, Self
+from typing import Annotated, Literal, Self
 
 from pydantic import Field
 
@@ -14,6 +14,11 @@ from services.scoring.ruleset import Act, ActName, Reason, Ruleset
 from services.scoring.service import Explained
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
 
+BoardCurrency = Annotated[
+    str | None,
+    Field(description="ISO 4217 code; left out where the value is no money.", exclude_if=lambda code: code is None),
+]
+
 
 class BoardItem(AnswerModel):
     """A member on a leaderboard."""
@@ -23,7 +28,7 @@ class BoardItem(AnswerModel):
     value: float | int = Field(
         description="Points; or commission in minor units; or the activity at the local day asked for (6 decimals)."
     )
-    currency: str | None = Field(description="ISO 4217 code of commission; null for what is no money.")
+    currency: BoardCurrency = None
 
 
 class BoardPlace(AnswerModel):
@@ -32,7 +37,7 @@ class BoardPlace(AnswerModel):
     person: PersonId
     rank: int | None = Field(description="Null while the member has no score by this metric, and so is not listed.")
     value: float | int
-    currency: str | None = Field(description="As that of the items.")
+    currency: BoardCurrency = None
     neighbours: list[BoardItem] = Field(description="Up to two members above, the member, up to two below.")
 
 

@@ -31,7 +31,6 @@ async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnin
     await _write_counts(connection, folds)
     await _write_standings(connection, folds)
     await write_orders(connection, folds)
-    await failpoint("scoring.before-commission")
     moved = await write_commission(connection, folds)
     await _add_to_buckets(connection, folds, beginnings, moved)
 

@@ -54,10 +54,10 @@ async def test_a_leaderboard_ranks_equal_members_equally(scoring: Served, told: 
     assert answer.status_code == 200, answer.text
     assert answer.json() == {
         "items": [
-            {"rank": 1, "person": "ana", "value": 30, "currency": None},
-            {"rank": 2, "person": "bo", "value": 20, "currency": None},
-            {"rank": 2, "person": "cai", "value": 20, "currency": None},
-            {"rank": 4, "person": "dee", "value": 10, "currency": None},
+            {"rank": 1, "person": "ana", "value": 30},
+            {"rank": 2, "person": "bo", "value": 20},
+            {"rank": 2, "person": "cai", "value": 20},
+            {"rank": 4, "person": "dee", "value": 10},
         ],
         "next": None,
     }
@@ -106,7 +106,7 @@ async def test_my_rank_comes_with_two_neighbours_on_each_side(scoring: Served, t
 async def test_a_member_without_points_has_no_rank_yet(scoring: Served, told: tuple[Story, str, Any]) -> None:
     _, community, _ = told
     answer = await scoring.person("eve").get(f"{board(community)}/me")
-    assert answer.json() == {"person": "eve", "rank": None, "value": 0, "currency": None, "neighbours": []}
+    assert answer.json() == {"person": "eve", "rank": None, "value": 0, "neighbours": []}
 
 
 async def test_boards_are_for_active_members_and_scores_read(

@@ -23,7 +23,7 @@ BODIES: dict[str, Any] = {
     "reactToComment": {"kind": "like"},
     "shareContent": {"target_kind": "product", "target": "sku", "channel": "elsewhere"},
 }
-PEOPLE = {"readPoints", "listEntries", "readActivity"}
+PEOPLE = {"readPoints", "listEntries", "readActivity", "readCommission", "listCommissionEntries"}
 
 
 def request_of(callers: Callers, method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
