@@ -223,20 +223,23 @@ def score(facts: Iterable[Fact], versions: Sequence[Version] = ()) -> Scores:
         elif fact["type"] in (RECORDED, REFUNDED, ATTRIBUTED):
             member = place[0], fact["buyer"], place[1]
             tally = tallies[member]
-            before, weight = (tally.points(), sum(tally.day_scores().values())), rules.prices["purchase"][0]
+            before = tally.points(), sum(tally.day_scores().values())
+            weight, points, _ = rules.prices["purchase"]
             orders, purchase = tally.orders, fact["purchase"]
             if fact["type"] == RECORDED:
                 payable_at = acted_at + timedelta(days=rules.hold_days)
                 orders[purchase] = Order(
                     fact["paid_minor"], fact["commissionable_minor"], fact["local_day"], rules, payable_at
                 )
-                wanted = orders[purchase].points, weight if orders[purchase].stands else 0
+                stands = orders[purchase].stands
+                wanted = orders[purchase].points + stands * points, stands * weight
                 scores.effects[fact["id"]] = effect(fact["buyer"], "purchase", rules, before, tally, wanted)
             elif fact["type"] == REFUNDED:
                 order = orders[purchase]
                 due, had = {level: order.due(level) for level, _ in order.chain}, order.points
                 order.refunded += fact["amount_minor"]
-                wanted = order.points - had, 0 if order.stands else -weight
+                gone = not order.stands
+                wanted = order.points - had - gone * points, -gone * weight
                 scores.effects[fact["id"]] = effect(fact["buyer"], "purchase", rules, before, tally, wanted)
                 book(scores, earned, fact, order, {level: order.due(level) - due[level] for level in due})
             else:

@@ -29,10 +29,11 @@ def plain(fact: InboundFact) -> Fact:
 
 
 def rules_of(ruleset: Ruleset) -> Mapping[str, Any]:
-    """A ruleset as scoring stores it."""
+    """A ruleset as scoring stores it; acts that are worth nothing may be left out."""
     acts: dict[str, dict[str, int | None]] = {
         act: {"weight": weight, "points": points, "daily_cap": cap}
         for act, (weight, points, cap) in ruleset.prices.items()
+        if weight or points or act == "purchase"
     }
     acts["purchase"]["minor_units_per_point"] = ruleset.divisor
     return {
