@@ -205,10 +205,33 @@ async def reach(http: httpx.AsyncClient) -> None:
         ) from None
 
 
+class _Lanes(httpx.AsyncBaseTransport):
+    """Some connections, each with one request at a time. A pool would look at all of them for every request."""
+
+    def __init__(self, connections: int) -> None:
+        limits = httpx.Limits(max_connections=1, max_keepalive_connections=1)
+        self._all = [httpx.AsyncHTTPTransport(limits=limits, trust_env=False) for _ in range(connections)]
+        self._free = asyncio.LifoQueue[httpx.AsyncHTTPTransport]()
+        for lane in self._all:
+            self._free.put_nowait(lane)
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        lane = await self._free.get()
+        try:
+            response = await lane.handle_async_request(request)
+            await response.aread()
+        finally:
+            self._free.put_nowait(lane)
+        return response
+
+    async def aclose(self) -> None:
+        for lane in self._all:
+            await lane.aclose()
+
+
 def open_http(url: str, *, connections: int = 4) -> httpx.AsyncClient:
     """Connections to the system."""
-    limits = httpx.Limits(max_connections=connections, max_keepalive_connections=connections)
-    return httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, limits=limits, trust_env=False)
+    return httpx.AsyncClient(base_url=url, timeout=_TIMEOUT_SECONDS, transport=_Lanes(connections), trust_env=False)
 
 
 def instant_text(instant: datetime) -> str:

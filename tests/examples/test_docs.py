@@ -34,7 +34,7 @@ def test_the_tutorial_prints_what_it_says(system: System) -> None:
     script = script.replace("URL=http://127.0.0.1:8400", f"URL={system.url}")
     assert system.url in script
     done = subprocess.run(
-        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=50, check=False
+        ["bash", "-euo", "pipefail", "-c", script], capture_output=True, text=True, timeout=150, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     printed = done.stdout.split(f"{NEXT}\n")
