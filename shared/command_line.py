@@ -10,7 +10,7 @@ import asyncpg
 import uvicorn
 from pydantic import ValidationError
 from starlette.types import ASGIApp
-from uvicorn.main import STARTUP_FAILURE
+from uvicorn.config import STARTUP_FAILURE
 
 from shared.http.mounting import mounted
 from shared.http.server import Server

@@ -2,15 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from services.scoring import resources
-from services.scoring.asking import PathPerson, Service, named, reader_of
-from services.scoring.boards import Metric
+from services.scoring.asking import CommunityId, MetricName, PathPerson, Service, metric_of, named, reader_of
 from services.scoring.commissionapi import commission
-from services.scoring.leaderboards import Place, Valued
+from services.scoring.liveapi import live
 from services.scoring.rulesetapi import rulesets
 from shared.errors import Forbidden
 from shared.http.answers import read
@@ -25,8 +24,6 @@ boards = service_router(prefix="/v1/communities/{community}/leaderboards", tags=
 people = service_router(prefix="/v1/people", tags=["people"])
 explanations = service_router(prefix="/v1", tags=["explanations"])
 
-CommunityId = Annotated[Identifier, Path(alias="community")]
-MetricName = Annotated[Literal["activity", "points", "commission"], Path(alias="metric")]
 Day = Annotated[
     date | None,
     Query(
@@ -55,11 +52,11 @@ async def read_leaderboard(
     """Active members with a score, from the top. For active members, and with scope `scores:read`."""
     after = decode_cursor(page.after, tuple[Int64, str]) if page.after is not None else None
     found = await service.boards.page(
-        reader_of(caller), community, _metric(metric), day=day, after=after, limit=page.limit + 1
+        reader_of(caller), community, metric_of(metric), day=day, after=after, limit=page.limit + 1
     )
     shown = found[: page.limit]
     cursor = encode_cursor((shown[-1].placed.key, shown[-1].placed.person)) if len(found) > page.limit else None
-    items = [_item(one) for one in shown]
+    items = [resources.BoardItem.of(one) for one in shown]
     return read(request, PageOf[resources.BoardItem](items=items, next=page.next(cursor)))
 
 
@@ -81,8 +78,8 @@ async def read_my_rank(
 ) -> Response:
     """With up to two members above and below."""
     person = _own(caller)
-    place = await service.boards.place(reader_of(caller), community, _metric(metric), person, day=day)
-    return read(request, _place(person, place))
+    place = await service.boards.place(reader_of(caller), community, metric_of(metric), person, day=day)
+    return read(request, resources.BoardPlace.of(person, place))
 
 
 @boards.get(
@@ -104,8 +101,8 @@ async def read_rank(
 ) -> Response:
     """With up to two members above and below. For active members, and with scope `scores:read`."""
     person = named(caller, person)
-    place = await service.boards.place(reader_of(caller), community, _metric(metric), person, day=day)
-    return read(request, _place(person, place))
+    place = await service.boards.place(reader_of(caller), community, metric_of(metric), person, day=day)
+    return read(request, resources.BoardPlace.of(person, place))
 
 
 @people.get(
@@ -208,25 +205,5 @@ def _own(caller: Caller) -> str:
     return caller.person
 
 
-def _metric(name: str) -> Metric:
-    return Metric[name.upper()]
-
-
-def _item(one: Valued) -> resources.BoardItem:
-    return resources.BoardItem(rank=one.placed.rank, person=one.placed.person, value=one.value, currency=one.currency)
-
-
-def _place(person: str, place: Place) -> resources.BoardPlace:
-    neighbours = [_item(one) for one in place.view]
-    own = next((item for item in neighbours if item.person == person), None)
-    return resources.BoardPlace(
-        person=person,
-        rank=place.rank,
-        value=place.value,
-        currency=own.currency if own is not None else None,
-        neighbours=neighbours,
-    )
-
-
-ROUTERS: Sequence[APIRouter] = (boards, commission, people, explanations, rulesets)
+ROUTERS: Sequence[APIRouter] = (boards, live, commission, people, explanations, rulesets)
 """Of two paths that match, the first one counts: `…/commission/entries` before `…/entries`."""

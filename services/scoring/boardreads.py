@@ -48,6 +48,13 @@ async def place(
     return next(((own, view) for own in view if own.person == person), None)
 
 
+async def folded(reader: AsyncEngine) -> str | None:
+    """Another one whenever anything was folded that may have changed a board."""
+    async with reader.connect() as connection:
+        stamps = "select md5(string_agg(stamp::text, ' ' order by lane)) from lanes where consumer = 'scoring'"
+        return (await connection.execute(text(stamps))).scalar()
+
+
 def _on_board(metric: Metric, where: str = "true") -> str:
     """Members of the board, with their keys."""
     return f"""

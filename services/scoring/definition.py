@@ -8,6 +8,7 @@ from typing import Any
 from services.scoring.boards import split_oversized
 from services.scoring.events import COMMISSION, RULESETS
 from services.scoring.leaderboards import Leaderboards
+from services.scoring.live import Live
 from services.scoring.projections import ScoringProjection
 from services.scoring.publishing import publish
 from services.scoring.rulesetcommands import project
@@ -28,7 +29,7 @@ def _routers() -> Sequence[Any]:
 
 def _open(kernel: Kernel) -> Scoring:
     boards = Leaderboards(kernel.reader)
-    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready, boards)
+    return Scoring(kernel.gateway, kernel.reader, kernel.passed, kernel.ready, boards, Live(boards))
 
 
 def _projection(settings: Settings) -> ScoringProjection:

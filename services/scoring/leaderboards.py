@@ -1,6 +1,6 @@
 """Leaderboards as they are read: pages and places, with the values to show, for whom it concerns."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from typing import NamedTuple
@@ -61,15 +61,13 @@ class Leaderboards:
             Forbidden: `not-a-member`.
             BadRequest: a day for another metric than activity.
         """
-        row = await self.community(asking, community)
-        await self._may_read(asking, row)
+        row = await self.readable(asking, community)
         placed = await boardreads.page(self.reader, metric, row.community_no, after=after, limit=limit)
         return await self._valued(row, metric, placed, day)
 
     async def place(self, asking: Reader, community: str, metric: Metric, person: str, *, day: date | None) -> Place:
         """A member's place with its neighbours. Raises as `page`, and NotFound for who is no active member."""
-        row = await self.community(asking, community)
-        await self._may_read(asking, row)
+        row = await self.readable(asking, community)
         standing = await readmodels.standing(self.reader, asking.organization, person, row.community_no)
         if standing is None or not standing.active:
             raise NotFound("member-not-found", "This person is not an active member of the community.")
@@ -84,19 +82,27 @@ class Leaderboards:
         return Place(own.rank, next(item.value for item in valued if item.placed is own), valued)
 
     async def community(self, asking: Reader, id: str) -> CommunityRow:
+        """Raises NotFound: no such community in the organization."""
         row = await readmodels.community(self.reader, UUID(id))
         if row is None or row.organization != asking.organization:
             raise NotFound("community-not-found", "There is no such community.")
         return row
 
-    async def _may_read(self, asking: Reader, community: CommunityRow) -> None:
+    async def readable(self, asking: Reader, id: str) -> CommunityRow:
+        """The community, if the reader may read its leaderboards. Raises as `page`."""
+        community = await self.community(asking, id)
         if asking.all_scores:
-            return
+            return community
         if asking.person is None:
             raise Forbidden("scope-missing", f"A machine needs the scope `{SCORES_READ}`.", scope=SCORES_READ)
         standing = await readmodels.standing(self.reader, asking.organization, asking.person, community.community_no)
         if standing is None or not standing.active:
-            raise Forbidden("not-a-member", "Only active members read the leaderboards of a community.")
+            raise not_a_member()
+        return community
+
+    async def active(self, community: CommunityRow, persons: Collection[str]) -> Collection[str]:
+        """Those of these persons who are active members."""
+        return await readmodels.active(self.reader, community.organization, community.community_no, persons)
 
     async def _valued(
         self, community: CommunityRow, metric: Metric, placed: Sequence[Placed], day: date | None
@@ -130,6 +136,11 @@ class Leaderboards:
 
     def today(self, community: CommunityRow) -> date:
         return self.clock().astimezone(ZoneInfo(community.zone)).date()
+
+
+def not_a_member() -> Forbidden:
+    """The refusal of who is no active member of the community."""
+    return Forbidden("not-a-member", "Only active members read the leaderboards of a community.")
 
 
 def _number(day: date) -> int:

@@ -1,6 +1,6 @@
 """The tables that scoring's answers about people and facts read from, and the queries; boards are in `boardreads`."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Any, NamedTuple
 from uuid import UUID
@@ -145,6 +145,24 @@ async def standing(reader: AsyncEngine, organization: str, person: str, communit
     )
     async with AsyncSession(reader) as session:
         return (await session.exec(query)).first()
+
+
+async def active(
+    reader: AsyncEngine, organization: str, community_no: int, persons: Collection[str]
+) -> Collection[str]:
+    """Those of these persons who are active members of the community."""
+    query = (
+        select(PersonRow.person)
+        .join(StandingRow, col(StandingRow.person_no) == PersonRow.person_no)
+        .where(
+            PersonRow.organization == organization,
+            col(PersonRow.person).in_(persons),
+            StandingRow.community_no == community_no,
+            col(StandingRow.active),
+        )
+    )
+    async with AsyncSession(reader) as session:
+        return set((await session.exec(query)).all())
 
 
 async def balance(reader: AsyncEngine, person_no: int) -> int:

@@ -9,6 +9,7 @@ from pydantic import Field
 
 from services.scoring.commissions import CommissionItem
 from services.scoring.inbound import TYPE_OF_KIND, Kind
+from services.scoring.leaderboards import Place, Valued
 from services.scoring.readmodels import DayCountRow, Entry, EntryRow
 from services.scoring.ruleset import Act, ActName, Reason
 from services.scoring.service import Explained
@@ -30,6 +31,10 @@ class BoardItem(AnswerModel):
     )
     currency: BoardCurrency = None
 
+    @classmethod
+    def of(cls, one: Valued) -> Self:
+        return cls(rank=one.placed.rank, person=one.placed.person, value=one.value, currency=one.currency)
+
 
 class BoardPlace(AnswerModel):
     """One member's place on a leaderboard."""
@@ -39,6 +44,39 @@ class BoardPlace(AnswerModel):
     value: float | int
     currency: BoardCurrency = None
     neighbours: list[BoardItem] = Field(description="Up to two members above, the member, up to two below.")
+
+    @classmethod
+    def of(cls, person: str, place: Place) -> Self:
+        neighbours = [BoardItem.of(one) for one in place.view]
+        own = next((item for item in neighbours if item.person == person), None)
+        return cls(
+            person=person,
+            rank=place.rank,
+            value=place.value,
+            currency=own.currency if own is not None else None,
+            neighbours=neighbours,
+        )
+
+
+class BoardSnapshot(AnswerModel):
+    """The first members of a leaderboard, and the reader's own place as it is now."""
+
+    items: list[BoardItem]
+    me: BoardPlace | None = Field(description="Null for machines, and for who is no active member.")
+
+
+class BoardChange(AnswerModel):
+    """The first members of a leaderboard, which are others than before or stand otherwise."""
+
+    items: list[BoardItem]
+
+
+class StreamTicket(AnswerModel):
+    """Opens one stream, once."""
+
+    ticket: str
+    stream: str = Field(description="Path and query that it opens.")
+    expires_at: Instant
 
 
 class Points(AnswerModel):

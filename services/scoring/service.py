@@ -11,6 +11,7 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from services.scoring import commissionreads, readmodels
 from services.scoring.commissionreads import CommissionEntry, CommissionOf
 from services.scoring.leaderboards import Leaderboards
+from services.scoring.live import Live
 from services.scoring.reader import Reader
 from services.scoring.readmodels import CommunityRow, DayCountRow, Entry, EntryRow, JournalRow, PersonRow, RulesetRow
 from services.scoring.ruleset import DEFAULT_NUMBER
@@ -49,6 +50,7 @@ class Scoring:
     passed: Progress
     readiness: Callable[[], Awaitable[list[str]]]
     boards: Leaderboards
+    live: Live
 
     async def ready(self) -> list[str]:
         """Why requests cannot be served now; empty if they can."""

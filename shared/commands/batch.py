@@ -182,7 +182,7 @@ class Batch:
             if key is None or row is None:
                 running.append(number)
             elif (row["route"], row["body_hash"]) != (key.route, key.body_hash):
-                self._outcome.refused[number] = _key_reused()
+                self._outcome.refused[number] = key_reused()
             else:
                 answer = Answer(row["status"], row["body"], msgspec.json.decode(row["headers"]))
                 self._outcome.done[number] = Done(answer, row["token"], repeated=True)
@@ -211,7 +211,7 @@ class Batch:
             if self._commands[first].idempotency == key:
                 self._repeats.append((number, first))
             else:
-                self._outcome.refused[number] = _key_reused()
+                self._outcome.refused[number] = key_reused()
             return
         self._seen[number] = seen = writes.seen(command)
         try:
@@ -268,7 +268,8 @@ async def _rollback(transaction: Any) -> None:
         return  # the connection is gone, and the transaction with it
 
 
-def _key_reused() -> Invalid:
+def key_reused() -> Invalid:
+    """The refusal of a key that stands for another request."""
     return Invalid(
         "idempotency-key-reused",
         "This Idempotency-Key was used for a different request. Use a new key for a new request.",

@@ -45,8 +45,8 @@ class Event(NamedTuple):
     data: str
 
 
-Events = AsyncGenerator[Event, None]
-"""What a stream sends. A refusal that it raises ends the stream, with its reason."""
+Events = AsyncGenerator[Event | None, None]
+"""What a stream sends; None: nothing, but it may begin. A refusal that is raised ends the stream, with its reason."""
 
 
 class Streams:
@@ -135,7 +135,7 @@ class _Stream:
         self._until = until
         self._gone = asyncio.create_task(_until_gone(receive))
         self._ending = asyncio.create_task(ending.wait())
-        self._step: asyncio.Task[Event | str] | None = None
+        self._step: asyncio.Task[Event | str | None] | None = None
 
     @property
     def reader_gone(self) -> bool:
@@ -177,17 +177,17 @@ async def _reading(events: Events, receive: Receive, ending: asyncio.Event, unti
 async def _pour(stream: _Stream, first: Event | str | None, send: Send) -> None:
     """Send what comes, until there is a reason to end or the reader is gone."""
     now, last_id = first, None
-    retry: int | None = RETRY_MILLISECONDS  # told once
+    await _send(send, format_sse_event(retry=RETRY_MILLISECONDS))
     while not stream.reader_gone:
         match now:
             case Event(name, id, data):
-                await _send(send, format_sse_event(event=name, id=id, data_str=data, retry=retry))
-                last_id, retry = id, None
+                await _send(send, format_sse_event(event=name, id=id, data_str=data))
+                last_id = id
             case None:
                 await _send(send, KEEPALIVE_COMMENT)
             case reason:
                 data = msgspec.json.encode({"reason": reason}).decode()
-                await _send(send, format_sse_event(event="end", id=last_id, data_str=data, retry=retry))
+                await _send(send, format_sse_event(event="end", id=last_id, data_str=data))
                 return
         try:
             now = await stream.next()
@@ -202,7 +202,7 @@ async def _send(send: Send, body: bytes) -> None:
     await send({"type": "http.response.body", "body": body, "more_body": True})
 
 
-async def _step(events: Events) -> Event | str:
+async def _step(events: Events) -> Event | str | None:
     return await anext(events, "complete")
 
 
