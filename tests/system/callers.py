@@ -1,5 +1,6 @@
 """Callers of a running system, over real HTTP."""
 
+import time
 import uuid
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
@@ -82,6 +83,7 @@ class Callers:
             headers={"Consistency-Token": tokens},
         )
         ruleset = self.send("POST", "/scoring/v1/rulesets", "desk", scope="rules:write", json=ruleset_from_tomorrow())
+        self._until_attributed(purchase.json()["id"])
         event = self._first_event(post.headers["consistency-token"])
         return {
             "community": community,
@@ -102,6 +104,14 @@ class Callers:
         """A path with its parameters filled in."""
         codes = {"code": self.place["invitation"]} if path.startswith("/membership/") else {}
         return path.format(**{**self.place, **codes})
+
+    def _until_attributed(self, purchase: str) -> None:
+        """So that nothing goes on in the background any more."""
+        deadline = time.monotonic() + 30
+        path = f"/campaigns/v1/purchases/{purchase}"
+        while self.send("GET", path, "shop", scope="purchases:write").json()["attribution"] == "pending":
+            assert time.monotonic() < deadline, "the purchase is not attributed"
+            time.sleep(0.1)
 
     def _first_event(self, token: str) -> str:
         entries = self.send("GET", "/scoring/v1/people/me/entries", "ben", headers={"Consistency-Token": token})

@@ -66,7 +66,7 @@ def _projected(exporter: InMemorySpanExporter) -> bool:
     consumers = {
         (span.attributes or {}).get("messaging.consumer.group.name") for span in exporter.get_finished_spans()
     } - {None}
-    return "send membership.events" in names and consumers == {"content", "scoring"}
+    return "send membership.events" in names and consumers == {"campaigns", "content", "scoring"}
 
 
 def _service_databases(databases: Databases) -> "_Several":
