@@ -59,8 +59,11 @@ class Callers:
         )
         assert post.status_code == 201, post.text
         event = self._first_event(post.headers["consistency-token"])
+        invited = self.send("POST", f"/membership/v1/communities/{community}/invitations", "ana")
         return {
             "community": community,
+            "invitation": invited.json()["code"],
+            "role": "admin",
             "post": post.json()["id"],
             "person": "ben",
             "metric": "activity",

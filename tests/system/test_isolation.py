@@ -16,10 +16,12 @@ OWN_LISTS = {"listCommunities", "foundCommunity", "readDefaultRuleset"}
 
 BODIES: dict[str, Any] = {
     "joinCommunity": {},
+    "grantRole": {"role": "admin"},
+    "transferOwnership": {"to": "ben"},
     "publishPost": {"body": "From elsewhere"},
     "editPost": {"body": "From elsewhere"},
 }
-PEOPLE = {"readPoints", "listEntries", "readActivity"}
+PEOPLE = {"readPoints", "listEntries", "readActivity", "getReferral"}
 
 
 def request_of(callers: Callers, method: str, path: str, operation: dict[str, Any]) -> dict[str, Any]:
