@@ -24,7 +24,9 @@ from shared.http.routes import service_router
 of_community = service_router(prefix="/v1/communities/{community}/invitations", tags=["invitations"])
 by_code = service_router(prefix="/v1/invitations", tags=["invitations"])
 
-PathCode = Annotated[str, Path(alias="code", max_length=40, description="In any case; look-alike letters are read.")]
+PathCode = Annotated[
+    str, Path(alias="invitation", max_length=40, description="In any case; look-alike letters are read.")
+]
 Place: TypeAlias = tuple[Annotated[datetime, msgspec.Meta(tz=True)], str]
 
 
@@ -94,47 +96,47 @@ async def list_invitations(
 
 
 @by_code.get(
-    "/{code}",
+    "/{invitation}",
     operation_id="getInvitation",
     summary="Read an invitation",
     response_model=resources.Invitation,
     responses=problems(401, 404),
 )
 async def get_invitation(
-    service: Service, caller: AnyCaller, code: PathCode, _: ConsistencyTokens, request: Request
+    service: Service, caller: AnyCaller, invitation: PathCode, _: ConsistencyTokens, request: Request
 ) -> Response:
     """Anybody of the organization who has the code may read where it leads, whose it is, and whether it can be used."""
-    row = await service.invitations.read(normalize(code), organization=caller.organization)
+    row = await service.invitations.read(normalize(invitation), organization=caller.organization)
     return read(request, resources.Invitation.of_row(row, now=datetime.now(UTC)))
 
 
 @by_code.get(
-    "/{code}/qr.svg",
+    "/{invitation}/qr.svg",
     operation_id="getInvitationQrSvg",
     summary="QR code of an invitation, as SVG",
     response_class=Response,
     responses={**qr_responses(SVG), **problems(401, 404)},
 )
 async def get_invitation_qr_svg(
-    service: Service, caller: AnyCaller, code: PathCode, _: ConsistencyTokens, request: Request
+    service: Service, caller: AnyCaller, invitation: PathCode, _: ConsistencyTokens, request: Request
 ) -> Response:
     """It says the community's landing page with `?invitation=<code>`; the bare code where there is no such page."""
-    content = await service.invitations.address(normalize(code), organization=caller.organization)
+    content = await service.invitations.address(normalize(invitation), organization=caller.organization)
     return qr_answer(request, content, SVG)
 
 
 @by_code.get(
-    "/{code}/qr.png",
+    "/{invitation}/qr.png",
     operation_id="getInvitationQrPng",
     summary="QR code of an invitation, as PNG",
     response_class=Response,
     responses={**qr_responses(PNG), **problems(401, 404)},
 )
 async def get_invitation_qr_png(
-    service: Service, caller: AnyCaller, code: PathCode, _: ConsistencyTokens, request: Request
+    service: Service, caller: AnyCaller, invitation: PathCode, _: ConsistencyTokens, request: Request
 ) -> Response:
     """It says the same as the SVG."""
-    content = await service.invitations.address(normalize(code), organization=caller.organization)
+    content = await service.invitations.address(normalize(invitation), organization=caller.organization)
     return qr_answer(request, content, PNG)
 
 

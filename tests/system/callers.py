@@ -85,8 +85,11 @@ class Callers:
         ruleset = self.send("POST", "/scoring/v1/rulesets", "desk", scope="rules:write", json=ruleset_from_tomorrow())
         self._until_attributed(purchase.json()["id"])
         event = self._first_event(post.headers["consistency-token"])
+        invited = self.send("POST", f"/membership/v1/communities/{community}/invitations", "ana")
         return {
             "community": community,
+            "invitation": invited.json()["code"],
+            "role": "admin",
             "post": post.json()["id"],
             "comment": comment.json()["id"],
             "kind": "like",
