@@ -9,7 +9,7 @@ from shared.messaging.facts import InboundFact, LaneFacts
 from tests.campaigns.facts import NOW
 from tests.campaigns.heard import absent, bound, in_lanes, joined, shared
 
-PERSONS = [f"p{number}" for number in range(5)]
+PERSONS = [f"p{number}" for number in range(4)]
 CODES = ["5R8T2W4Z", "7K3M9Q2X", "00000001"]
 TOO_OLD = CODES[2]
 """Its share occurred 31 days before it was recorded."""
@@ -69,13 +69,13 @@ def as_published(told: list[Told]) -> list[InboundFact]:
 
 @st.composite
 def histories(draw: st.DrawFn) -> list[Told]:
-    """Up to 25 acts, the times of which rise, by some tenths of a second each."""
+    """Up to 15 acts, the times of which rise, by up to four seconds each."""
     told: list[Told] = []
     after = timedelta(0)
-    for _ in range(draw(st.integers(0, 25))):
+    for _ in range(draw(st.integers(0, 15))):
         act = draw(st.sampled_from(["join", "join", "join-by-unknown-code", "settle-bound", "settle-absent", "share"]))
         other = draw(st.sampled_from(CODES if act == "share" else PERSONS))
-        after += timedelta(milliseconds=100 * draw(st.integers(0, 15)))
+        after += timedelta(milliseconds=100 * draw(st.integers(0, 40)))
         told.append(Told(act, draw(st.sampled_from(PERSONS)), other, after))
     return told
 

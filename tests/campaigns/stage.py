@@ -19,7 +19,9 @@ from tests.campaigns.facts import NOW, RUNNERS
 from tests.support.serving import Served
 from tests.support.toy import ToyRecord, envelope
 
-SERVICES = ("membership", "content", "campaigns")
+SERVICES = ("campaigns", "membership", "content")
+"""In this order the watermarks of the others are younger than every purchase that campaigns' own one covers."""
+
 Chain = list[tuple[int, str, str]]
 
 
@@ -52,9 +54,9 @@ class Stage:
         self.attribution = Attribution(self.campaigns.kernel, self.reader)
 
     async def forget(self) -> None:
-        """The others have committed nothing yet, nothing was heard of them but the community, and nothing waits."""
+        """The others have committed nothing yet, nothing was heard of them but the community, and nobody has bought."""
         await self.campaigns.kernel.writer.execute(
-            "truncate bindings, pending_joins, shares, unattributed, lanes, lane_topics, dead_letters"
+            "truncate bindings, pending_joins, shares, purchases, unattributed, lanes, lane_topics, dead_letters"
         )
         self.committed.clear()
         self.heard.clear()
@@ -120,8 +122,8 @@ class Stage:
         await publisher.close()
 
     async def mark_all(self, at: datetime) -> None:
-        """Campaigns first, so that those of the others are younger than every purchase."""
-        for service in ("campaigns", "membership", "content"):
+        """A watermark of each, all of the same time."""
+        for service in SERVICES:
             await self.mark(service, at)
 
     async def attribute(self) -> int:
@@ -134,6 +136,16 @@ class Stage:
         read = (await self.campaigns.machine("purchases:write").get(f"/v1/purchases/{id}")).json()
         links = [(link["level"], link["person"], link["by"]) for link in read["chain"]]
         return links if read["attribution"] == "attributed" else None
+
+    async def chains(self) -> dict[str, Chain]:
+        """Of every purchase that is attributed."""
+        rows = await self.campaigns.kernel.writer.fetch(
+            "select purchase::text, chain from purchases where chain is not null"
+        )
+        return {
+            row["purchase"]: [(link["level"], link["person"], link["by"]) for link in msgspec.json.decode(row["chain"])]
+            for row in rows
+        }
 
     async def _positions(self, service: str) -> Mapping[str, str]:
         if service == "campaigns":
