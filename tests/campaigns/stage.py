@@ -17,7 +17,7 @@ from shared.messaging.watermarks import WatermarkReader, watermark_topic
 from shared.position import START, Position
 from tests.campaigns.facts import NOW, RUNNERS
 from tests.support.serving import Served
-from tests.support.toy import ToyRecord, envelope
+from tests.support.toy import ToyRecord, chunk, envelope
 
 SERVICES = ("campaigns", "membership", "content")
 """In this order the watermarks of the others are younger than every purchase that campaigns' own one covers."""
@@ -99,7 +99,7 @@ class Stage:
         for partition in self.committed if only is None else only:
             done = self.heard.get(partition, 0)
             if records := self.committed[partition][done : done + most]:
-                chunks.append((partition, records))
+                chunks.append(chunk(records))
                 self.heard[partition] = done + len(records)
         if chunks:
             folded = await self.lanes.fold(chunks)
