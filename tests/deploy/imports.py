@@ -29,7 +29,7 @@ class Imported(NamedTuple):
 
 def import_files(system: System, *arguments: str | Path) -> Imported:
     """Run the import, which must succeed."""
-    code, said = run_tool("deploy.local.importer", "--url", system.url, *arguments, timeout_seconds=240)
+    code, said = run_tool("deploy.local.importer", "--url", system.url, *arguments, timeout_seconds=540)
     assert code == 0, said
     lines = "\n".join(" ".join(line.split()) for line in said.splitlines())
     return Imported(lines, said.split("Community ")[1].split()[0], said.split('"sub": "')[1].split('"')[0])

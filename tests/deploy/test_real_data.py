@@ -11,7 +11,7 @@ from tests.deploy.imports import Imported, Ranked, board, import_files, read_ite
 from tests.oracle.realfiles import Expected, expected_of_cdnow, expected_of_stack_exchange, read_cdnow, referrers_of
 from tests.support.system import ROOT, System, running_system
 
-pytestmark = pytest.mark.timeout(600)
+pytestmark = pytest.mark.timeout(900)
 
 DATA = ROOT.parent / "shared" / "data"
 DUMP = DATA / "stackexchange-conlang-meta"
