@@ -2,86 +2,26 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, asynccontextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import asyncpg
 import pytest
-from pydantic import SecretStr
 
 from services.scoring import live
 from services.scoring.boards import Metric
-from services.scoring.definition import SCORING
 from services.scoring.leaderboards import Leaderboards
 from services.scoring.live import Live
 from services.scoring.reader import Reader
-from shared.http.issuer import DevelopmentIssuer
-from shared.http.mounting import mounted
 from shared.http.sse import Events
-from shared.roles import api_app
-from shared.settings import Settings
+from tests.scoring.desk import Desk, OpenDesk
 from tests.scoring.feeder import Feeder
 from tests.scoring.story import Story
 from tests.support.serving import Served
-from tests.support.streaming import Address, Reading, Seen, listening, reading
+from tests.support.streaming import Reading, Seen, reading
 
 ANYBODY = Reader("acme", None, all_scores=True)
-
-
-@dataclass
-class Desk:
-    """A process that serves live leaderboards."""
-
-    address: Address
-    issuer: DevelopmentIssuer
-
-    def bearer(self, person: str, organization: str = "acme", **claims: Any) -> dict[str, str]:
-        return {"authorization": f"Bearer {self.issuer.sign(sub=person, org=organization, **claims)}"}
-
-    def board(self, community: str, metric: str = "points") -> str:
-        return f"{self.address.url}/scoring/v1/communities/{community}/leaderboards/{metric}/stream"
-
-    def watch(
-        self, person: str, community: str, metric: str = "points", *, last_id: str | None = None
-    ) -> AbstractAsyncContextManager[Reading]:
-        """Open a stream with a token."""
-        seen = {} if last_id is None else {"last-event-id": last_id}
-        return reading(self.board(community, metric), self.bearer(person) | seen)
-
-
-@pytest.fixture
-def open_desk(scoring_database: str, tmp_path: Path) -> Callable[[], AbstractAsyncContextManager[Desk]]:
-    """Opens one process more over the same database."""
-    settings = Settings(mode="local", log="local", database_url=SecretStr(scoring_database))
-    issuer = DevelopmentIssuer(settings, tmp_path)
-
-    @asynccontextmanager
-    async def opened() -> AsyncIterator[Desk]:
-        app = api_app(SCORING, settings, keys=issuer.keys())
-        async with listening(mounted({"scoring": app})) as address:
-            yield Desk(address, issuer)
-
-    return opened
-
-
-@pytest.fixture
-async def desk(open_desk: Callable[[], AbstractAsyncContextManager[Desk]], anyio_backend: str) -> AsyncIterator[Desk]:
-    async with open_desk() as opened:
-        yield opened
-
-
-@pytest.fixture
-async def told(feeder: Feeder) -> tuple[Story, str]:
-    """A community of three: ana 20 points, bo 10, cai none."""
-    story = Story()
-    community = story.community()
-    await feeder.apply([story.joined(person, community) for person in ("ana", "bo", "cai")])
-    await feeder.apply([story.published(person, community) for person in ("ana", "ana", "bo")])
-    return story, community
 
 
 def standing(event: Seen) -> dict[str, int]:
@@ -204,9 +144,7 @@ async def test_pages_of_long_ago_are_forgotten(
         assert (await stream.next()).name == "change"
 
 
-async def test_an_id_means_the_same_in_every_process(
-    desk: Desk, open_desk: Callable[[], AbstractAsyncContextManager[Desk]], told: tuple[Story, str]
-) -> None:
+async def test_an_id_means_the_same_in_every_process(desk: Desk, open_desk: OpenDesk, told: tuple[Story, str]) -> None:
     async with desk.watch("ana", told[1]) as stream:
         first = await stream.next()
     async with open_desk() as other, other.watch("ana", told[1], last_id=first.id) as stream:
