@@ -8,6 +8,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from services.scoring import resources
 from services.scoring.asking import CommunityId, MetricName, PathPerson, Service, metric_of, named, reader_of
+from services.scoring.boardresources import BoardItem, BoardPlace
 from services.scoring.commissionapi import commission
 from services.scoring.liveapi import live
 from services.scoring.rulesetapi import rulesets
@@ -36,7 +37,7 @@ Day = Annotated[
     "/{metric}",
     operation_id="readLeaderboard",
     summary="Read a leaderboard",
-    response_model=PageOf[resources.BoardItem],
+    response_model=PageOf[BoardItem],
     responses=problems(400, 401, 403, 404),
 )
 async def read_leaderboard(
@@ -56,15 +57,15 @@ async def read_leaderboard(
     )
     shown = found[: page.limit]
     cursor = encode_cursor((shown[-1].placed.key, shown[-1].placed.person)) if len(found) > page.limit else None
-    items = [resources.BoardItem.of(one) for one in shown]
-    return read(request, PageOf[resources.BoardItem](items=items, next=page.next(cursor)))
+    items = [BoardItem.of(one) for one in shown]
+    return read(request, PageOf[BoardItem](items=items, next=page.next(cursor)))
 
 
 @boards.get(
     "/{metric}/me",
     operation_id="readMyRank",
     summary="Read my place on a leaderboard",
-    response_model=resources.BoardPlace,
+    response_model=BoardPlace,
     responses=problems(400, 401, 403, 404),
 )
 async def read_my_rank(
@@ -79,14 +80,14 @@ async def read_my_rank(
     """With up to two members above and below."""
     person = _own(caller)
     place = await service.boards.place(reader_of(caller), community, metric_of(metric), person, day=day)
-    return read(request, resources.BoardPlace.of(person, place))
+    return read(request, BoardPlace.of(person, place))
 
 
 @boards.get(
     "/{metric}/members/{person:path}",
     operation_id="readRank",
     summary="Read a member's place on a leaderboard",
-    response_model=resources.BoardPlace,
+    response_model=BoardPlace,
     responses=problems(400, 401, 403, 404),
 )
 async def read_rank(
@@ -102,7 +103,7 @@ async def read_rank(
     """With up to two members above and below. For active members, and with scope `scores:read`."""
     person = named(caller, person)
     place = await service.boards.place(reader_of(caller), community, metric_of(metric), person, day=day)
-    return read(request, resources.BoardPlace.of(person, place))
+    return read(request, BoardPlace.of(person, place))
 
 
 @people.get(

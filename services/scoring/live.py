@@ -16,10 +16,10 @@ from typing import Any, NamedTuple, TypeVar
 import structlog
 
 from services.scoring import boardreads
+from services.scoring.boardresources import BoardChange, BoardItem, BoardPlace, BoardSnapshot
 from services.scoring.boards import Metric
 from services.scoring.leaderboards import Leaderboards, not_a_member
 from services.scoring.reader import Reader
-from services.scoring.resources import BoardChange, BoardItem, BoardPlace, BoardSnapshot
 from shared.errors import NotFound
 from shared.http.problems import refusal_of
 from shared.http.sse import Event, Events

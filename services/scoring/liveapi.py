@@ -6,8 +6,8 @@ from fastapi import Query, Request, Response
 
 from services.scoring import tickets
 from services.scoring.asking import CommunityId, MetricName, Service, metric_of, reader_of
+from services.scoring.boardresources import StreamTicket
 from services.scoring.boards import Metric
-from services.scoring.resources import StreamTicket
 from services.scoring.tickets import Right
 from shared.http.callers import AnyCaller, TokenExpiry, authenticate, token_expiry
 from shared.http.consistency import ConsistencyTokens

@@ -13,8 +13,9 @@ from typing import Annotated, Final, NamedTuple
 
 import msgspec
 from fastapi import Depends
-from fastapi.sse import KEEPALIVE_COMMENT, EventSourceResponse, format_sse_event
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from starlette.requests import Request
+from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
 from shared.errors import Unavailable
@@ -97,7 +98,7 @@ class Streams:
                 del self._open[owner]
 
 
-class EventStream(EventSourceResponse):
+class EventStream(Response):
     """An answer of events, for as long as they come, the reader stays, and its right lasts.
 
     It begins with the first event: what goes wrong before is answered as a problem. The last event of a stream that the
@@ -108,8 +109,11 @@ class EventStream(EventSourceResponse):
         until: when the reader's right ends, seconds since 1970.
     """
 
+    media_type = "text/event-stream"
+
     def __init__(self, events: Events, *, streams: Streams, owner: str, until: float) -> None:
-        super().__init__((), headers=_HEADERS)
+        super().__init__(headers=_HEADERS)
+        del self.headers["content-length"]
         self._events = events
         self._streams = streams
         self._owner = owner

@@ -7,7 +7,7 @@ from typing import Any
 from services.scoring.projections import ScoringProjection
 from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import InboundFact, LaneFacts
-from shared.messaging.lanes import Chunk
+from shared.messaging.lanes import Chunk, replace_stamps
 from shared.messaging.log import TopicPartition
 from shared.position import START, Position
 from tests.support.toy import ToyRecord, envelope
@@ -29,6 +29,7 @@ class Feeder:
         ]
         async with self._connection.transaction():
             await self.projection.apply(self._connection, lanes)
+            await replace_stamps(self._connection, self.projection.consumer, [lane.lane for lane in lanes])
         self.memory |= {lane.lane: lane.memory for lane in lanes}
 
 

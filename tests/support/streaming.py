@@ -76,20 +76,32 @@ class Reading:
     """A stream as it comes in."""
 
     answer: httpx.Response
-    lines: AsyncIterator[str]
     comments: int = 0
     retry: int | None = None
     seen: list[Seen] = field(default_factory=list)
+    _coming: "asyncio.Queue[Seen | Exception]" = field(default_factory=asyncio.Queue)
 
     async def next(self) -> Seen:
-        """The next event; comments are counted on the way.
+        """The next event.
 
         Raises:
             EOFError: the stream has ended.
+            httpx.RemoteProtocolError: it was broken off.
+            TimeoutError: none comes.
         """
         async with asyncio.timeout(PATIENCE_SECONDS):
+            found = await self._coming.get()
+        if isinstance(found, Exception):
+            self._coming.put_nowait(found)
+            raise found
+        self.seen.append(found)
+        return found
+
+    async def read(self) -> None:
+        """Read it to its end, as EventSource would."""
+        try:
             one: dict[str, str] = {}
-            async for line in self.lines:
+            async for line in self.answer.aiter_lines():
                 name, _, value = line.partition(": ")
                 if line.startswith(":"):
                     self.comments += 1
@@ -98,18 +110,28 @@ class Reading:
                 elif one.keys() == {"retry"}:
                     self.retry = int(one.pop("retry"))
                 elif one:
-                    self.seen.append(Seen(one["event"], one.get("id"), json.loads(one["data"])))
-                    return self.seen[-1]
-        raise EOFError
+                    self._coming.put_nowait(Seen(one["event"], one.get("id"), json.loads(one["data"])))
+                    one = {}
+            self._coming.put_nowait(EOFError())
+        except httpx.RemoteProtocolError as error:
+            self._coming.put_nowait(error)
 
 
 @asynccontextmanager
 async def reading(url: str, headers: dict[str, str] | None = None) -> AsyncIterator[Reading]:
-    """Open a stream, or get the answer in its place, as EventSource does."""
+    """Open a stream, or get the answer in its place."""
     async with (
-        httpx.AsyncClient(timeout=PATIENCE_SECONDS) as client,
+        httpx.AsyncClient(timeout=httpx.Timeout(PATIENCE_SECONDS, read=None)) as client,
         client.stream("GET", url, headers={"accept": "text/event-stream", **(headers or {})}) as answer,
     ):
+        opened = Reading(answer)
         if answer.status_code != 200:
             await answer.aread()
-        yield Reading(answer, answer.aiter_lines())
+            yield opened
+            return
+        task = asyncio.create_task(opened.read())
+        try:
+            yield opened
+        finally:
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)

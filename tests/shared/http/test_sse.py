@@ -306,7 +306,6 @@ def deaf(address: Address) -> socket.socket:
 async def flooding(source: Source) -> Events:
     try:
         for number in range(1_000_000):
-            source.until  # noqa: B018
             yield Event("flood", str(number), json.dumps("x" * 16_384))
     finally:
         source.closed += 1
