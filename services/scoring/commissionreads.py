@@ -88,7 +88,7 @@ _TOTALS = text(
             where (entries.person, entries.community_no) = (standing.person, standing.community_no)
             limit 1) as currency
      cross join lateral (
-           select coalesce(sum(amount), 0)::bigint as pending
+           select coalesce(sum(amount), 0) as pending
              from commission_entries as entries
             where (entries.person, entries.community_no) = (standing.person, standing.community_no)
               and payable_at > :now) as pending
@@ -133,7 +133,8 @@ async def totals(reader: AsyncEngine, organization: str, person: str, *, now: da
     """What a person earned in each community where anything was ever booked."""
     parameters = {"organization": organization, "person": person, "now": now}
     async with reader.connect() as connection:
-        return [CommissionOf(*row) for row in (await connection.execute(_TOTALS, parameters)).all()]
+        rows = (await connection.execute(_TOTALS, parameters)).all()
+    return [CommissionOf(community, currency, total, int(pending)) for community, currency, total, pending in rows]
 
 
 async def currency(reader: AsyncEngine, person: str, community_no: int) -> str | None:

@@ -154,7 +154,7 @@ class LaneFold:
 
     def _enter(self, met: Met, effect: Effect) -> None:
         """Keep what the fact changed; nothing where the rule wanted nothing."""
-        if met.person is not None and effect.wanted:
+        if met.person is not None and (effect.points_wanted or effect.weight_wanted):
             self.entries.append(entry_row(met.person.number, self.memory.next_seq, met.community.number, effect))
 
     def _note(

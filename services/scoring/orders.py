@@ -4,7 +4,7 @@ This goes before everything else of a batch: commission that follows from it is 
 """
 
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import msgspec
 
@@ -15,6 +15,8 @@ from services.scoring.meeting import Met
 from services.scoring.ruleset import Act, Rulesets
 from services.scoring.scorecard import Community
 from shared.messaging.facts import InboundFact, Poison
+
+_PURCHASES = frozenset({PurchaseRecorded, PurchaseAttributed, PurchaseRefunded})
 
 OrderKey = tuple[str, str, str, str]
 """(organization, buyer, community, purchase)"""
@@ -141,9 +143,9 @@ def key_of(message: PurchaseFact) -> OrderKey:
 def purchases_of(batch: Iterable[Met], first_seq: int) -> list[tuple[Met, PurchaseFact, int]]:
     """The facts about purchases, with their journal numbers, of a batch that begins with this number."""
     return [
-        (met, met.message, seq)
+        (met, cast(PurchaseFact, met.message), seq)
         for seq, met in enumerate(batch, start=first_seq)
-        if isinstance(met.message, PurchaseRecorded | PurchaseAttributed | PurchaseRefunded)
+        if type(met.message) in _PURCHASES
     ]
 
 

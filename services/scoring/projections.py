@@ -64,8 +64,7 @@ class ScoringProjection:
             for met in batch:
                 fold.add(met)
             fold.finish()
-        numbers = {standing.community.number for fold in folds for standing in fold.touched}
-        await write(connection, folds, await self._layout.of(connection, numbers))
+        await write(connection, folds, await self._layout.of(connection, _communities(folds)))
         for lane, fold in zip(lanes, folds, strict=True):
             fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
             lane.memory = fold.memory
@@ -73,6 +72,7 @@ class ScoringProjection:
     async def _fold_orders(
         self, connection: Any, folds: Sequence[LaneFold], batches: Sequence[Sequence[Met]], rulesets: Rulesets
     ) -> None:
+        """Purchases first: what follows from them is to be published before anything is written."""
         purchases = [purchases_of(batch, fold.memory.next_seq) for fold, batch in zip(folds, batches, strict=True)]
         wanted = {key: fold for fold, facts in zip(folds, purchases, strict=True) for key in needed(facts)}
         stored = await recall_orders(connection, {key: fold.memory for key, fold in wanted.items()}, rulesets)
@@ -99,3 +99,9 @@ class ScoringProjection:
         for lane in lanes:
             lane.memory = None
         return memories
+
+
+def _communities(folds: Sequence[LaneFold]) -> set[int]:
+    """The numbers of those whose boards may change."""
+    touched = {standing.community.number for fold in folds for standing in fold.touched}
+    return touched | {booking.community.number for fold in folds for booking in fold.orders.bookings}

@@ -52,11 +52,6 @@ class Effect(msgspec.Struct, frozen=True, gc=False):
     weight_given: int
     reason: Reason | None
 
-    @property
-    def wanted(self) -> bool:
-        """Whether the rule wanted anything at all."""
-        return bool(self.points_wanted or self.weight_wanted)
-
     def plus(self, points: int) -> "Effect":
         """This, and points that no cap limits."""
         return msgspec.structs.replace(

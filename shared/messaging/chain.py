@@ -1,12 +1,11 @@
 """Tells which records of a partition are new, which are repeats, and where facts are missing between them."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import NamedTuple
 
 import msgspec
 
 from shared.messaging.facts import InboundFact
-from shared.messaging.log import Record
 from shared.position import START, Position
 
 
@@ -37,43 +36,37 @@ class Chain(msgspec.Struct):
     accepted_epoch: int = 0
     strangers: int = 0
 
-    def read(self, records: Sequence[Record], types: Mapping[bytes, str]) -> tuple[list[InboundFact], Halt | None]:
+    def read(self, records: Sequence[InboundFact], types: Collection[str]) -> tuple[list[InboundFact], Halt | None]:
         """Go on over `records` of one partition: return the new facts of these types and what stopped the reading, if
         anything did. The chain then stands before the record that does not fit.
-
-        Args:
-            types: the wanted CloudEvents types, by their bytes on the wire.
         """
         facts: list[InboundFact] = []
         halt = None
         next_offset = self.next_offset
-        last = str(self.position).encode()
-        epoch = b"%d-" % self.position.epoch
+        last = str(self.position)
+        epoch = f"{self.position.epoch}-"
         for record in records:
             if record.offset < next_offset:
                 continue
-            headers = dict(record.headers)
-            # Kafka allows headers without a value.
-            position, previous = headers.get("ce_position") or b"", headers.get("ce_previous") or b""
+            position = record.position
             # Nearly every record follows the one before; only the others are worth parsing.
-            if previous != last or not position.startswith(epoch):
-                verdict = self._judge(Position.parse(last), position, previous)
+            if record.previous != last or not position.startswith(epoch):
+                verdict = self._judge(Position.parse(last), position, record.previous)
                 if verdict is not True:
                     if isinstance(verdict, str):
                         halt = Halt(record.offset, f"{record.topic}, partition {record.partition}: {verdict}")
                         break
                     next_offset = record.offset + 1
                     continue
-                epoch = position[: position.index(b"-") + 1]
+                epoch = position[: position.index("-") + 1]
             next_offset = record.offset + 1
             last = position
-            kind = types.get(headers.get("ce_type", b""))
-            if kind is not None:
-                facts.append(_fact(record, kind, headers))
+            if record.type in types:
+                facts.append(record)
         self.next_offset, self.position = next_offset, Position.parse(last)
         return facts, halt
 
-    def _judge(self, last: Position, position_text: bytes, previous_text: bytes) -> bool | str:
+    def _judge(self, last: Position, position_text: str, previous_text: str) -> bool | str:
         """True: a new fact; False: to be passed over; a sentence: facts are missing, or the epoch has risen."""
         try:
             position, previous = Position.parse(position_text), Position.parse(previous_text)
@@ -95,18 +88,3 @@ class Chain(msgspec.Struct):
         if previous <= last:
             return True
         return f"the facts after {last} up to {previous} are missing before {position}."
-
-
-def _fact(record: Record, kind: str, headers: Mapping[str, bytes | None]) -> InboundFact:
-    trace = headers.get("traceparent")
-    return InboundFact(
-        record.topic,
-        record.partition,
-        record.offset,
-        (record.key or b"").decode(errors="replace"),
-        kind,
-        (headers.get("ce_id") or b"").decode(errors="replace"),
-        (headers.get("ce_position") or b"").decode(errors="replace"),
-        trace.decode(errors="replace") if trace else None,
-        record.value or b"",
-    )

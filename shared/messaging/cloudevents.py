@@ -1,9 +1,11 @@
 """The envelope of a message: CloudEvents 1.0 in Kafka's binary mode, so that readers route on headers without parsing."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 from shared.commands.recorded import Message, Recorded
+from shared.messaging.facts import InboundFact
+from shared.messaging.log import Record
 
 _ORDER = (
     "ce_specversion",
@@ -49,3 +51,36 @@ def record_headers(headers: Mapping[str, str], *, position: str, previous: str) 
     ordered.append(("ce_position", position.encode()))
     ordered.append(("ce_previous", previous.encode()))
     return ordered
+
+
+def read_envelopes(records: Sequence[Record]) -> list[InboundFact]:
+    """What the records of one partition say. To be read as soon as they are fetched: the client's records are many
+    objects each, and if thousands of them wait, memory and the collector of cycles are what takes the time.
+    """
+    facts = []
+    last, last_text = b"", ""
+    for record in records:
+        header = dict(record.headers).get
+        # Kafka allows headers without a value.
+        position, previous, trace = header("ce_position") or b"", header("ce_previous") or b"", header("traceparent")
+        previous_text = last_text if previous == last else _text(previous)
+        last, last_text = position, _text(position)
+        facts.append(
+            InboundFact(
+                record.topic,
+                record.partition,
+                record.offset,
+                _text(record.key or b""),
+                _text(header("ce_type") or b""),
+                _text(header("ce_id") or b""),
+                last_text,
+                _text(trace) if trace else None,
+                record.value or b"",
+                previous_text,
+            )
+        )
+    return facts
+
+
+def _text(value: bytes) -> str:
+    return value.decode("utf-8", "replace")

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from shared.database import Pool
 from shared.failpoints import failpoint
 from shared.messaging.backlog import Backlog
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import Projection
 from shared.messaging.lag import Lag
 from shared.messaging.lanes import Chunk, Folded, Lanes
@@ -20,6 +21,8 @@ from shared.observability import metrics
 logger = logging.getLogger(__name__)
 
 FETCH_SECONDS = 0.5
+FETCH_RECORDS = 1_000
+"""At once, at most: so few that they are still in the processor's caches when their envelopes are read."""
 WATCH_SECONDS = 1.0
 STOP_SECONDS = 3.0
 HALT_RETRY_SECONDS = 5.0
@@ -69,7 +72,7 @@ class Consumer:
         self._lanes = Lanes(projection, pool)
         self._workers = workers
         self._backlog = Backlog(workers=workers, batch_records=batch_records)
-        self._fetch_records = batch_records
+        self._fetch_records = min(FETCH_RECORDS, batch_records)
         self._advanced = advanced
         self._lag = Lag()
         self._halts: dict[TopicPartition, _Halted] = {}
@@ -143,7 +146,8 @@ class Consumer:
             for partition, records in fetched.items():
                 halted = self._halts.get(partition)
                 if halted is None or halted.retry_at is None:
-                    self._backlog.put((partition, records))
+                    self._backlog.put((partition, read_envelopes(records)))
+            await asyncio.sleep(0)  # the client's buffer may hold so much that workers would wait long for an answer
 
     def _steer(self, subscription: Subscription) -> None:
         """Seek and pause. Done between two fetches only, so that what a fetch returns fits what was asked for."""

@@ -7,7 +7,7 @@ import msgspec
 
 
 class InboundFact(msgspec.Struct, gc=False):
-    """One record, its envelope read, its value not yet.
+    """One record, its envelope read, its value not yet. Records that no relay wrote have no position.
 
     Attributes:
         topic, partition, offset: where it stands in the log.
@@ -17,6 +17,8 @@ class InboundFact(msgspec.Struct, gc=False):
         position: `<epoch>-<transaction id>-<sequence>`.
         traceparent: W3C trace context or None.
         value: JSON.
+        previous: the position of the fact before it in its partition, by which gaps are found; empty for a fact that
+            was parked.
     """
 
     topic: str
@@ -28,6 +30,7 @@ class InboundFact(msgspec.Struct, gc=False):
     position: str
     traceparent: str | None
     value: bytes
+    previous: str = ""
 
 
 class LaneFacts(msgspec.Struct, gc=False):

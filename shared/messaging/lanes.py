@@ -3,7 +3,7 @@
 import asyncio
 import contextlib
 import itertools
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, TypeAlias
 from uuid import UUID, uuid4
@@ -15,12 +15,12 @@ from shared.database import ACQUIRE_SECONDS, Pool
 from shared.failpoints import failpoint
 from shared.messaging.chain import Chain, Halt
 from shared.messaging.facts import InboundFact, LaneFacts, Poison, Projection
-from shared.messaging.log import Record, TopicPartition
+from shared.messaging.log import TopicPartition
 from shared.observability.traces import span_from
 from shared.position import Position
 
-Chunk: TypeAlias = tuple[TopicPartition, Sequence[Record]]
-"""Records of one partition, in order."""
+Chunk: TypeAlias = tuple[TopicPartition, Sequence[InboundFact]]
+"""Records of one partition, in order, their envelopes read."""
 
 Letter: TypeAlias = tuple[InboundFact, str | None]
 """A fact to park, and its reason, or None where it queues behind another one of its key."""
@@ -103,7 +103,6 @@ class Lanes:
         self._projection = projection
         self._pool = pool
         self._timeout_seconds = timeout_seconds
-        self._types = {name.encode(): name for name in projection.types}
         # Per lane, the stamp that this object's last acknowledged commit wrote, and what the projection remembered then.
         self._memory: dict[int, tuple[UUID, Any]] = {}
 
@@ -158,7 +157,7 @@ class Lanes:
             await connection.execute(LOCK, consumer, numbers)
             await failpoint("consumer.after-lock")
             lanes = await _read(connection, consumer, numbers)
-            folded, changed = _take(lanes, chunks, self._types)
+            folded, changed = _take(lanes, chunks, self._projection.types)
             if not changed:
                 self._memory |= {number: memory for number, memory in remembered.items() if memory}
                 return folded
@@ -202,7 +201,7 @@ async def replace_stamps(connection: Any, consumer: str, lanes: Sequence[int]) -
     await connection.execute(_STAMP, consumer, lanes, uuid4())
 
 
-def _take(lanes: dict[int, _Lane], chunks: Sequence[Chunk], types: Mapping[bytes, str]) -> tuple[Folded, bool]:
+def _take(lanes: dict[int, _Lane], chunks: Sequence[Chunk], types: Collection[str]) -> tuple[Folded, bool]:
     """Sort the new facts of `chunks` into their lanes, and tell whether any lane moved."""
     folded = Folded({}, {}, 0, 0)
     applied = strangers = 0

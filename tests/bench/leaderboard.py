@@ -19,6 +19,7 @@ from services.scoring.boards import split_oversized
 from services.scoring.definition import SCORING
 from services.scoring.projections import ScoringProjection
 from shared.commands.recorded import Message
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.lanes import Lanes
 from shared.messaging.log import Outgoing, TopicPartition
 from shared.migrate import migrate
@@ -32,6 +33,7 @@ LARGE, SMALL = 1_000_000, 10_000
 READS = 300
 """Of each kind on each board; large and small in turn."""
 POINTS_STEP = 10
+METRICS = ("points", "activity", "commission")
 LEVELS = 500
 """Different numbers of points, so that many share each."""
 WRITES_A_SECOND = 100
@@ -74,7 +76,7 @@ ROW = Row(
 
 async def _read(large: Board, small: Board, reads: int) -> dict[str, tuple[float, float]]:
     """The median seconds of each kind of read, on the large and on the small board."""
-    kinds = [(metric, kind) for metric in ("points", "activity") for kind in ("page", "top", "middle", "tail")]
+    kinds = [(metric, kind) for metric in METRICS for kind in ("page", "top", "middle", "tail")]
     medians = {}
     for metric, kind in kinds:
         seconds: dict[int, list[float]] = {large.size: [], small.size: []}
@@ -132,7 +134,8 @@ async def _board(postgres: EmbeddedPostgres, path: Path, size: int) -> AsyncIter
 
 
 async def _make(dsn: str, community: str, size: int) -> None:
-    """Persons with standings, best first: LEVELS numbers of points, and as many rank keys of a day long ago."""
+    """Persons with standings, best first: LEVELS numbers of points and of commission, and as many rank keys of a day
+    long ago."""
     connection = await asyncpg.connect(dsn)
     try:
         number = await connection.fetchval(
@@ -151,7 +154,10 @@ async def _make(dsn: str, community: str, size: int) -> None:
         ]
         columns = ["person_no", "community_no", "person", "activity_key", "points", "active"]
         await connection.copy_records_to_table("standings", records=standings, columns=columns)
-        buckets = [(metric, number, -(2**63), size) for metric in (1, 2)]
+        earned = [(names[place], number, _points(size, place), True) for place in range(size)]
+        columns = ["person", "community_no", "commission", "active"]
+        await connection.copy_records_to_table("commission_standings", records=earned, columns=columns)
+        buckets = [(metric, number, -(2**63), size) for metric in (1, 2, 3)]
         await connection.copy_records_to_table(
             "rank_buckets", records=buckets, columns=["metric", "community_no", "lower_key", "members"]
         )
@@ -174,7 +180,7 @@ async def _check(board: Board) -> None:
     """Ranks are right before anybody writes."""
     for place in (0, board.size // 2, board.size - 1):
         expected = 1 + sum(_points(board.size, other) > _points(board.size, place) for other in range(board.size))
-        for metric in ("points", "activity"):
+        for metric in METRICS:
             answer = await board.person(place).get(f"/v1/communities/{board.community}/leaderboards/{metric}/me")
             assert answer.json()["rank"] == expected, (answer.text, expected)
 
@@ -204,7 +210,7 @@ async def _write(board: Board) -> None:
             chunks.setdefault(where, []).append(
                 _Record(*where, offset, record.key, record.headers, record.value or b"")
             )
-        folded = await lanes.fold(list(chunks.items()))
+        folded = await lanes.fold([(where, read_envelopes(records)) for where, records in chunks.items()])
         assert folded.applied == WRITES_A_SECOND // 10 and not folded.halts
         await split_oversized(board.served.kernel.writer)
         await asyncio.sleep(0.1)

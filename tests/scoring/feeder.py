@@ -5,6 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from services.scoring.projections import ScoringProjection
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import InboundFact, LaneFacts
 from shared.messaging.lanes import Chunk
 from shared.messaging.log import TopicPartition
@@ -52,4 +53,4 @@ def as_records(facts: Sequence[InboundFact], *, repeated: bool = False) -> list[
     if repeated:
         for records in chunks.values():
             records += [replace(record, offset=record.offset + len(records)) for record in records]
-    return list(chunks.items())
+    return [(partition, read_envelopes(records)) for partition, records in chunks.items()]

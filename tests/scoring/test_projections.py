@@ -24,7 +24,8 @@ ACTIONS = st.tuples(
     st.sampled_from(PEOPLE),
     st.integers(0, 1),
     st.integers(-3, 3),
-    st.sampled_from(["post"] * 5 + ["remove", "restore", "member", "comment", "uncomment", "react", "unreact", "share"])
+    st.sampled_from(["post"] * 4 + ["remove", "restore"] * 3 + ["member"] * 2)
+    | st.sampled_from(["comment", "uncomment", "react", "react", "unreact", "unreact", "share"])
     | st.sampled_from(["buy", "attribute", "refund", "refund"]),
 )
 Action = tuple[tuple[str, str], int, int, str]

@@ -8,7 +8,10 @@ from typing import Any
 
 import asyncpg
 
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import LaneFacts, Poison
+from shared.messaging.lanes import Chunk
+from shared.messaging.log import TopicPartition
 from shared.position import START, Position
 
 TYPE = "toy.counted.v1"
@@ -48,6 +51,11 @@ def envelope(
     if trace:
         headers.append(("traceparent", trace.encode()))
     return [*headers, ("ce_position", str(position).encode()), ("ce_previous", str(previous).encode())]
+
+
+def chunk(records: Sequence[ToyRecord]) -> Chunk:
+    """Records of one partition as the consumer gives them to its lanes."""
+    return TopicPartition(records[0].topic, records[0].partition), read_envelopes(records)
 
 
 def value(n: int = 1, **extras: Any) -> bytes:

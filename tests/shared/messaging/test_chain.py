@@ -8,22 +8,23 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.messaging.chain import Chain, Halt
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import InboundFact
 from shared.position import START, Position
 from tests.support.toy import OTHER_TYPE, TYPE, ToyRecord, Writer, value
 
-TYPES = {TYPE.encode(): TYPE}
+TYPES = {TYPE}
 
 
 def read(chain: Chain, records: Sequence[ToyRecord]) -> tuple[list[str], Halt | None]:
-    facts, halt = chain.read(records, TYPES)
+    facts, halt = chain.read(read_envelopes(records), TYPES)
     return [fact.key for fact in facts], halt
 
 
 def test_a_fact_carries_what_the_record_says() -> None:
     writer = Writer("toy.events", 3, offset=7)
     record = writer.write("ana", trace="00-" + "1" * 32 + "-" + "2" * 16 + "-01")
-    facts, halt = Chain().read([record], TYPES)
+    facts, halt = Chain().read(read_envelopes([record]), TYPES)
     assert halt is None
     assert facts == [
         InboundFact(
@@ -36,6 +37,7 @@ def test_a_fact_carries_what_the_record_says() -> None:
             position="1-1001-1",
             traceparent="00-" + "1" * 32 + "-" + "2" * 16 + "-01",
             value=b'{"n": 1}',
+            previous="0-0-0",
         )
     ]
 

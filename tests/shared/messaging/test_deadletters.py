@@ -11,7 +11,7 @@ from shared.messaging.deadletters import ParkedKey, Replayed, parked_keys, repla
 from shared.messaging.lanes import Lanes
 from shared.messaging.log import TopicPartition
 from shared.position import Position
-from tests.support.toy import TYPE, ToyProjection, Writer, tables
+from tests.support.toy import TYPE, ToyProjection, Writer, chunk, tables
 
 TOPIC = "toy.events"
 P0 = TopicPartition(TOPIC, 0)
@@ -23,7 +23,7 @@ async def park(pool: Pool, *facts: dict[str, Any], projection: ToyProjection | N
     lanes = Lanes(projection or ToyProjection(), pool)
     for extras in facts:
         writer.write("ana", **extras)
-    await lanes.fold([(P0, writer.records)])
+    await lanes.fold([chunk(writer.records)])
     return lanes
 
 
@@ -52,13 +52,13 @@ async def test_replay_after_the_fix_gives_what_no_poison_would_have_given(toy_po
     fixed = ToyProjection()
     fixed.lenient = True
 
-    await Lanes(fixed, toy_pool).fold([(P0, writer.records)])
+    await Lanes(fixed, toy_pool).fold([chunk(writer.records)])
     expected = await tables(toy_pool)
     await toy_pool.execute("truncate counts, totals, lanes, lane_topics")
 
     lanes = Lanes(ToyProjection(), toy_pool)
     for start in range(0, 400, 37):
-        await lanes.fold([(P0, writer.records[start : start + 37])])
+        await lanes.fold([chunk(writer.records[start : start + 37])])
     assert await tables(toy_pool) != expected
     parked = await parked_keys(toy_pool)
     for key in parked:
@@ -81,10 +81,10 @@ async def test_replay_stops_at_the_first_fact_that_fails_again(toy_pool: Pool) -
 async def test_after_a_half_replay_new_facts_still_queue_behind(toy_pool: Pool) -> None:
     writer = Writer(TOPIC, 0)
     lanes = Lanes(ToyProjection(), toy_pool)
-    await lanes.fold([(P0, [writer.write("ana", -1), writer.write("ana", poison=True)])])
+    await lanes.fold([chunk([writer.write("ana", -1), writer.write("ana", poison=True)])])
     await toy_pool.execute("alter table counts drop constraint counts_n_check")
     await replay(toy_pool, ToyProjection(), lane=0, key="ana")
-    await lanes.fold([(P0, [writer.write("ana", 7)])])
+    await lanes.fold([chunk([writer.write("ana", 7)])])
     (parked,) = await parked_keys(toy_pool)
     assert parked.facts == 2
     fixed = ToyProjection()
@@ -96,11 +96,11 @@ async def test_after_a_half_replay_new_facts_still_queue_behind(toy_pool: Pool) 
 async def test_a_replayed_key_flows_again(toy_pool: Pool) -> None:
     writer = Writer(TOPIC, 0)
     lanes = Lanes(ToyProjection(), toy_pool)
-    await lanes.fold([(P0, [writer.write("ana", poison=True)])])
+    await lanes.fold([chunk([writer.write("ana", poison=True)])])
     fixed = ToyProjection()
     fixed.lenient = True
     await replay(toy_pool, fixed, lane=0, key="ana")
-    await lanes.fold([(P0, [writer.write("ana", 4)])])
+    await lanes.fold([chunk([writer.write("ana", 4)])])
     assert (await tables(toy_pool))[0]["ana"] == (5, "1-1002-2")
 
 
@@ -108,13 +108,13 @@ async def test_replay_tells_owners_that_their_memory_is_old(toy_pool: Pool) -> N
     writer = Writer(TOPIC, 0)
     owner = ToyProjection()
     lanes = Lanes(owner, toy_pool)
-    await lanes.fold([(P0, [writer.write("ana", poison=True)])])
-    await lanes.fold([(P0, [writer.write("bob")])])
-    await lanes.fold([(P0, [writer.write("bob")])])
+    await lanes.fold([chunk([writer.write("ana", poison=True)])])
+    await lanes.fold([chunk([writer.write("bob")])])
+    await lanes.fold([chunk([writer.write("bob")])])
     fixed = ToyProjection()
     fixed.lenient = True
     await replay(toy_pool, fixed, lane=0, key="ana")
-    await lanes.fold([(P0, [writer.write("bob")])])
+    await lanes.fold([chunk([writer.write("bob")])])
     assert owner.memories[-2:] == [(0, 1), (0, None)]
 
 

@@ -10,18 +10,14 @@ import pytest
 
 from shared.database import Pool
 from shared.messaging.facts import LaneFacts
-from shared.messaging.lanes import LOCK, Chunk, Lanes
+from shared.messaging.lanes import LOCK, Lanes
 from shared.messaging.log import TopicPartition
 from shared.messaging.recovery import accept_epoch, read_again
 from shared.position import START, Position
-from tests.support.toy import OTHER_TYPE, ToyProjection, ToyRecord, Writer, tables, value
+from tests.support.toy import OTHER_TYPE, ToyProjection, Writer, chunk, tables, value
 
 TOPIC = "toy.events"
 P0 = TopicPartition(TOPIC, 0)
-
-
-def chunk(records: Sequence[ToyRecord]) -> Chunk:
-    return TopicPartition(records[0].topic, records[0].partition), records
 
 
 async def keys(pool: Pool) -> dict[str, int]:
@@ -95,7 +91,7 @@ async def test_what_precedes_a_gap_is_folded_and_the_other_topics_go_on(toy_pool
     b.write("dan")
     lanes = Lanes(ToyProjection(topics=("a.events", "b.events")), toy_pool)
     where = TopicPartition("a.events", 0)
-    folded = await lanes.fold([(where, [records[0], records[2]]), (where, [a.write("eve")]), chunk(b.records)])
+    folded = await lanes.fold([chunk([records[0], records[2]]), chunk([a.write("eve")]), chunk(b.records)])
     assert folded.next_offsets == {where: 1, TopicPartition("b.events", 0): 1}
     assert folded.halts.keys() == {where}
     assert "the facts after 1-1001-1 up to 1-1002-2 are missing" in folded.halts[where].reason

@@ -11,7 +11,7 @@ from shared.messaging.lanes import Lanes
 from shared.messaging.log import TopicPartition
 from shared.messaging.progress import Progress
 from shared.position import Position, Token
-from tests.support.toy import ToyProjection, Writer
+from tests.support.toy import ToyProjection, Writer, chunk
 
 TOPIC = "toy.events"
 P0 = TopicPartition(TOPIC, 0)
@@ -28,7 +28,7 @@ def token(sequence: int, *, service: str = "toy", partition: int = 0) -> Token:
 async def test_what_is_folded_is_passed(toy_pool: Pool) -> None:
     writer = Writer(TOPIC, 0)
     writer.write("ana"), writer.write("ana")
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, writer.records)])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk(writer.records)])
     passed = progress(toy_pool)
     for sequence in (1, 2):
         await passed.wait_for([token(sequence)], timeout_seconds=1)
@@ -37,7 +37,7 @@ async def test_what_is_folded_is_passed(toy_pool: Pool) -> None:
 async def test_positions_are_compared_as_a_whole(toy_pool: Pool) -> None:
     writer = Writer(TOPIC, 0)
     writer.write("ana"), writer.write("ana")
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, writer.records)])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk(writer.records)])
     passed = progress(toy_pool)
     await passed.wait_for([Token("toy", 0, Position(1, 1001, 999))], timeout_seconds=1)
     await passed.wait_for([Token("toy", 0, Position(0, 9999, 999))], timeout_seconds=1)
@@ -58,7 +58,7 @@ async def test_who_waits_hears_of_another_processs_commit_by_polling(toy_pool: P
     await asyncio.sleep(0.1)
     assert not waiting.done()
     writer = Writer(TOPIC, 0)
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, [writer.write("ana")])])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk([writer.write("ana")])])
     async with asyncio.timeout(1):
         await waiting
 
@@ -69,7 +69,7 @@ async def test_a_commit_of_this_process_is_heard_at_once(toy_pool: Pool, monkeyp
     waiting = asyncio.create_task(passed.wait_for([token(1)], timeout_seconds=5))
     await asyncio.sleep(0.1)
     writer = Writer(TOPIC, 0)
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, [writer.write("ana")])])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk([writer.write("ana")])])
     passed.advanced()
     async with asyncio.timeout(1):
         await waiting
@@ -80,10 +80,10 @@ async def test_all_tokens_must_be_passed(toy_pool: Pool) -> None:
     zero, one = Writer(TOPIC, 0), Writer(TOPIC, 1)
     passed = progress(toy_pool)
     waiting = asyncio.create_task(passed.wait_for([token(1), token(1, partition=1)], timeout_seconds=5))
-    await lanes.fold([(P0, [zero.write("ana")])])
+    await lanes.fold([chunk([zero.write("ana")])])
     await asyncio.sleep(0.1)
     assert not waiting.done()
-    await lanes.fold([(TopicPartition(TOPIC, 1), [one.write("bob")])])
+    await lanes.fold([chunk([one.write("bob")])])
     await waiting
 
 
@@ -109,7 +109,7 @@ async def test_a_token_that_cannot_be_ours_is_malformed(toy_pool: Pool, malforme
 async def test_a_parked_fact_is_answered_at_once(toy_pool: Pool) -> None:
     writer = Writer(TOPIC, 0)
     records = [writer.write("ana", poison=True), writer.write("ana"), writer.write("bob")]
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, records)])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk(records)])
     passed = progress(toy_pool)
     for sequence in (1, 2):
         with pytest.raises(Unavailable) as refusal:
@@ -129,7 +129,7 @@ async def test_many_who_wait_share_one_query_and_it_ends_with_them(
     writer = Writer(TOPIC, 0)
     for _ in range(3):
         writer.write("ana")
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, writer.records)])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk(writer.records)])
     async with asyncio.timeout(1):
         await asyncio.gather(*waits)
     assert not passed._waiting
@@ -155,5 +155,5 @@ async def test_who_gives_up_leaves_the_others_waiting(toy_pool: Pool) -> None:
     with pytest.raises(Unavailable):
         await impatient
     writer = Writer(TOPIC, 0)
-    await Lanes(ToyProjection(), toy_pool).fold([(P0, [writer.write("ana")])])
+    await Lanes(ToyProjection(), toy_pool).fold([chunk([writer.write("ana")])])
     await patient

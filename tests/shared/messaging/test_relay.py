@@ -15,6 +15,7 @@ from shared.database import Pool, open_writer
 from shared.messaging import outbox
 from shared.messaging import relay as relay_module
 from shared.messaging.chain import Chain
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.kafka import KafkaLog
 from shared.messaging.local import LocalLog
 from shared.messaging.log import Log, Outgoing, Publisher, Record, TopicPartition
@@ -27,7 +28,7 @@ from shared.position import START, Position
 from tests.support.relaying import running, until
 
 PARTITIONS = 3
-TYPES = {b"toy.happened.v1": "toy.happened.v1"}
+TYPES = {"toy.happened.v1"}
 TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
 Insert: TypeAlias = Callable[..., Awaitable[list[str]]]
@@ -97,7 +98,7 @@ def told(found: Mapping[int, Sequence[Record]], accepted_epoch: int = 9) -> dict
     """The ids that a reader that checks the chain gets: repeats dropped, gaps refused."""
     result = {}
     for partition, read in found.items():
-        facts, halt = Chain(accepted_epoch=accepted_epoch).read(read, TYPES)
+        facts, halt = Chain(accepted_epoch=accepted_epoch).read(read_envelopes(read), TYPES)
         assert halt is None, halt
         result[partition] = [fact.event_id for fact in facts]
     return result

@@ -16,6 +16,7 @@ from shared.commands.gateway import Gateway
 from shared.database import open_writer
 from shared.messaging import relay as relay_module
 from shared.messaging.chain import Chain
+from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.local import LocalLog
 from shared.messaging.log import Log, Record, TopicPartition
 from shared.messaging.relay import Relay
@@ -109,7 +110,7 @@ async def test_a_lost_topic_comes_back_with_its_ids_positions_and_chain(
             await until(relayed_on)
         facts = 0
         for read in (await everything(fresh)).values():
-            found, halt = Chain().read(read, {b"ledger.added.v1": "ledger.added.v1"})
+            found, halt = Chain().read(read_envelopes(read), {"ledger.added.v1"})
             assert halt is None
             facts += len(found)
         assert facts == 81
