@@ -85,11 +85,8 @@ class Callers:
         ruleset = self.send("POST", "/scoring/v1/rulesets", "desk", scope="rules:write", json=ruleset_from_tomorrow())
         self._until_attributed(purchase.json()["id"])
         event = self._first_event(post.headers["consistency-token"])
-        invited = self.send("POST", f"/membership/v1/communities/{community}/invitations", "ana")
         return {
             "community": community,
-            "invitation": invited.json()["code"],
-            "role": "admin",
             "post": post.json()["id"],
             "comment": comment.json()["id"],
             "kind": "like",
@@ -102,11 +99,6 @@ class Callers:
             "metric": "activity",
             "event_id": event,
         }
-
-    def path_of(self, path: str) -> str:
-        """A path with its parameters filled in."""
-        codes = {"code": self.place["invitation"]} if path.startswith("/membership/") else {}
-        return path.format(**{**self.place, **codes})
 
     def _until_attributed(self, purchase: str) -> None:
         """So that nothing goes on in the background any more."""

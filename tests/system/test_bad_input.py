@@ -79,7 +79,7 @@ def with_bodies(callers: Callers) -> list[tuple[str, str, dict[str, Any]]]:
 def send(callers: Callers, method: str, path: str, body: bytes, **headers: str) -> Any:
     # For joins an import states the time; it may do everything else as well.
     sent = {"Content-Type": "application/json", "If-Match": '"1"', "Acting-Person": "ben", **headers}
-    return callers.send(method, callers.path_of(path), "importer", scope=SCOPES, content=body, headers=sent)
+    return callers.send(method, path.format(**callers.place), "importer", scope=SCOPES, content=body, headers=sent)
 
 
 def expect_problem(answer: Any, status: int, context: object) -> None:

@@ -62,7 +62,7 @@ def request_of(callers: Callers, method: str, path: str, operation: dict[str, An
     assert body is not None or "requestBody" not in operation, f"say what {operation['operationId']} is sent"
     return {
         "method": method,
-        "path": callers.path_of(path),
+        "path": path.format(**callers.place),
         "params": required,
         "headers": {"If-Match": '"1"'} if method in {"PATCH", "DELETE", "PUT"} else {},
         **({"json": body} if body is not None else {}),
