@@ -77,6 +77,7 @@ async def create_ticket(
     "/{metric}/stream",
     operation_id="streamLeaderboard",
     summary="Watch a leaderboard",
+    status_code=200,
     response_class=EventStream,
     responses={**_STREAM, **problems(400, 401, 403, 404)},
     openapi_extra={"security": [{"bearer": []}, {}]},
