@@ -141,13 +141,13 @@ class Live:
         Raises:
             NotFound, Forbidden: as `Leaderboards.page`, also later.
         """
-        await self._boards.readable(asking, community)
+        await self._boards.community(asking, community)
         board = Board(asking.organization, community, metric)
         watcher = Watcher(None if asking.all_scores else asking.person)
         watched = self._watch(board, watcher)
         try:
             page = await watched.look()
-            watcher.news.clear()
+            await self._boards.readable(asking, community)  # not before: whoever leaves from now on is dismissed
             if last_id == page.id:
                 yield None
             elif last_id in watched.known:
@@ -159,8 +159,11 @@ class Live:
                 watcher.news.clear()
                 if not watcher.still_member:
                     raise not_a_member()
-                seen, page = page.number, watched.page
-                yield _change(page) if page.number <= seen + 1 else await self._snapshot(asking, board, page)
+                before, page = page, watched.page
+                if page.number == before.number + 1:
+                    yield _change(page)
+                elif page is not before:
+                    yield await self._snapshot(asking, board, page)
         finally:
             self._leave(watched, watcher)
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import quote
 
 from services.scoring import versions
@@ -35,26 +35,42 @@ select ruleset, organization, community, version, valid_from, rules, published_b
 """
 
 
-class EmptyJournals:
-    """Look-up of organizations of which nothing was ever folded, by standing lanes: they wait until the command ends.
+class Still(NamedTuple):
+    """What holds while the lanes stand.
+
+    Attributes:
+        journal_empty: nothing of the organization was ever folded.
+        now: the database's clock, since they stand. What happened before was folded by then, or will be after the command.
+    """
+
+    journal_empty: bool
+    now: datetime
+
+
+class StandingLanes:
+    """Look-up of organizations by standing lanes: they wait until the command ends.
 
     Every journal row has a community, which gets its row in the same transaction.
     """
 
-    name = "empty-journals"
+    name = "standing-lanes"
 
     def __init__(self, partitions: int) -> None:
         self._lanes = list(range(partitions))
 
-    async def load(self, connection: Any, keys: Collection[str]) -> Mapping[str, bool]:
+    async def load(self, connection: Any, keys: Collection[str]) -> Mapping[str, Still]:
         await connection.execute(f"set local lock_timeout = '{LANES_SECONDS}s'")
         await connection.execute(LOCK, CONSUMER, self._lanes)
         await connection.execute("set local lock_timeout = 0")
         rows = await connection.fetch(
-            "select distinct organization from communities where organization = any ($1)", list(keys)
+            """
+            select organization, clock_timestamp() as now,
+                   not exists (select from communities where communities.organization = asked.organization) as empty
+              from unnest($1::text[]) as asked (organization)
+            """,
+            list(keys),
         )
-        known = {row[0] for row in rows}
-        return {organization: organization not in known for organization in keys}
+        return {row["organization"]: Still(row["empty"], row["now"]) for row in rows}
 
 
 async def publish_ruleset(
@@ -69,11 +85,12 @@ async def publish_ruleset(
 ) -> Done:
     """Publish the next version, of an organization or of one of its communities."""
     stream = Stream("-".join(["ruleset", quote(organization, safe=""), *filter(None, [community])]), versions.FOLD)
-    empty = EmptyJournals(gateway.writing.partitions)
+    lanes = StandingLanes(gateway.writing.partitions)
     look = valid_from <= datetime.now(UTC) + _SOON
     number = await gateway.pool.fetchval(_NUMBER)
 
     def decide(known: Known) -> Decision:
+        still: Still | None = known.found(lanes, organization) if look else None
         command = versions.Publish(
             organization=organization,
             community=community,
@@ -81,8 +98,8 @@ async def publish_ruleset(
             valid_from=valid_from,
             rules=rules,
             published_by=published_by,
-            journal_empty=known.found(empty, organization) if look else None,
-            now=known.recorded_at,
+            journal_empty=still.journal_empty if still is not None else None,
+            now=still.now if still is not None else known.recorded_at,
         )
         published = versions.publish(command, known.state(stream))
         body = RulesetVersion.of_fact(published[0]).model_dump_json().encode()
@@ -92,7 +109,7 @@ async def publish_ruleset(
         Command(
             decide,
             writes=(stream,),
-            lookups=((empty, organization),) if look else (),
+            lookups=((lanes, organization),) if look else (),
             idempotency=key,
             traceparent=current_traceparent(),
         )

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 
 from services.scoring.projections import ScoringProjection
-from shared.messaging.lanes import Lanes
+from shared.messaging.lanes import LOCK, Lanes
 from tests.scoring.feeder import Feeder, as_records
 from tests.scoring.story import Story
 from tests.support.serving import Client, Served
@@ -190,3 +190,61 @@ async def test_a_version_applies_to_what_happens_from_its_time_on(desk: Client, 
     )
     rows = await pool.fetch("select ruleset, points_given from point_entries join journal using (seq) order by seq")
     assert [tuple(row) for row in rows] == [(1, 10), (1, 10), (version["ruleset"], 100)]
+
+
+async def test_five_minutes_are_counted_once_the_lanes_stand(
+    desk: Client, feeder: Feeder, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    """A lane that is at work when a version comes may yet fold what happens five minutes from then."""
+    story = Story()
+    await feeder.apply([story.published("ana", story.community())])
+    async with pool.acquire() as lane:
+        work = lane.transaction()
+        await work.start()
+        await lane.execute(LOCK, ScoringProjection.consumer, [0])
+        publishing = asyncio.create_task(desk.post("/v1/rulesets", body(ahead(5) + timedelta(seconds=0.6))))
+        await asyncio.sleep(1.2)
+        assert not publishing.done()
+        await work.rollback()
+        assert reason(await publishing) == (422, "valid-from-too-early")
+
+
+async def test_a_version_does_not_wait_for_lanes_for_ever(
+    desk: Client, feeder: Feeder, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    story = Story()
+    await feeder.apply([story.published("ana", story.community())])
+    async with pool.acquire() as lane, lane.transaction():
+        await lane.execute(LOCK, ScoringProjection.consumer, [0])
+        answer = await desk.post("/v1/rulesets", body(ahead(6)), key="k")
+        assert answer.status_code == 503 and answer.headers["retry-after"], answer.text
+        assert (await desk.post("/v1/rulesets", body(ahead(60)))).status_code == 201, "far ahead, lanes do not matter"
+    assert await pool.fetchval("select count(*) from ruleset_versions") == 1
+
+
+async def test_versions_for_the_past_follow_each_other_while_nothing_is_scored(desk: Client) -> None:
+    past = datetime(2020, 1, 1, tzinfo=UTC)
+    assert (await desk.post("/v1/rulesets", body(past))).status_code == 201
+    assert (await desk.post("/v1/rulesets", body(past + timedelta(days=1)))).status_code == 201
+    assert reason(await desk.post("/v1/rulesets", body(past))) == (409, "valid-from-before-the-last-version")
+
+
+async def test_a_version_is_published_to_others(desk: Client, pool: "asyncpg.Pool[asyncpg.Record]") -> None:
+    stamp = await pool.fetchval("select stamp from ruleset_stamp")
+    version = (await desk.post("/v1/rulesets", body(ahead()))).json()
+    (row,) = await pool.fetch("select * from outbox")
+    data = msgspec.json.decode(row["value"])
+    assert (data["organization"], data["community"], data["version"]) == ("acme", None, 1)
+    assert data["valid_from"] == version["valid_from"]
+    assert dict(row["headers"] and msgspec.json.decode(row["headers"]))["ce_type"] == "scoring.ruleset-published.v1"
+    assert await pool.fetchval("select stamp from ruleset_stamp") != stamp
+
+
+async def test_of_two_versions_published_at_once_one_comes_after_the_other(
+    desk: Client, pool: "asyncpg.Pool[asyncpg.Record]"
+) -> None:
+    answers = await asyncio.gather(*(desk.post("/v1/rulesets", body(ahead(20 + number))) for number in range(8)))
+    assert {answer.status_code for answer in answers} <= {201, 409}
+    rows = await pool.fetch("select version, valid_from from ruleset_versions order by version")
+    assert [row["version"] for row in rows] == list(range(1, len(rows) + 1))
+    assert [row["valid_from"] for row in rows] == sorted({row["valid_from"] for row in rows})
