@@ -18,9 +18,12 @@ T = TypeVar("T")
 _NOTHING = Watermark("", 0, 0, datetime.min.replace(tzinfo=UTC), {}, {})
 
 _SHARES = """
-select wanted.place, share.organization, share.sharer, share.occurred_at,
-       folded_through($1, $2, $3, $4, $5, $6, $7, $8) as folded
-  from unnest($9::text[], $10::timestamptz[]) with ordinality as wanted (code, until, place)
+with mark as materialized (
+    select folded_through($1, $2, $3, $4, $5, $6, $7, $8) as folded
+)
+select wanted.place, share.organization, share.sharer, share.occurred_at, mark.folded
+  from mark
+ cross join unnest($9::text[], $10::timestamptz[]) with ordinality as wanted (code, until, place)
   left join shares as share on share.code = wanted.code and share.recorded_at <= wanted.until
 """
 

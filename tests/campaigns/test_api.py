@@ -110,6 +110,12 @@ async def test_a_community_is_known_from_a_join_as_well(campaigns: Served, hear:
     assert (await shop.post(PURCHASES, ORDER)).status_code == 201
 
 
+async def test_a_purchase_waits_for_what_a_consistency_token_names(campaigns: Served, shop: Client) -> None:
+    answer = await shop.post(PURCHASES, ORDER, Consistency_Token="membership.5.1-9999999-1")
+    assert reason(answer) == (503, "not-caught-up")
+    assert await stored(campaigns) == []
+
+
 async def test_only_shops_write(campaigns: Served, shop: Client) -> None:
     path = await bought(shop)
     refund = {"refund_id": "r-1", "amount_minor": 1}

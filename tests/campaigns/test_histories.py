@@ -17,6 +17,9 @@ from tests.campaigns.stage import SERVICES, Chain, Stage
 
 MARGIN = timedelta(seconds=2)
 END = NOW + timedelta(days=1)
+"""When joins that are still pending are settled."""
+
+AFTER_ALL = END + timedelta(days=1)
 
 
 class Bought(NamedTuple):
@@ -143,13 +146,13 @@ class Play:
         """The latest that a clock may show while the next fact of the service is not committed."""
         coming = range(self.committed, len(self.facts))
         times = (self.recorded_at(number) for number in coming if self.facts[number].topic == f"{service}.events")
-        return next(times, END)
+        return next(times, AFTER_ALL)
 
     async def end(self) -> None:
         """All is committed, heard and covered."""
         self.stage.commit(*self.facts[self.committed :])
         await self.stage.hear()
-        await self.stage.mark_all(END)
+        await self.stage.mark_all(AFTER_ALL)
         assert await self.stage.attribute() == 0
         assert await self.stage.chains() == self.bought
 
