@@ -45,7 +45,7 @@ async def by_the_service(pool: "asyncpg.Pool[asyncpg.Record]") -> WorkOut:
     return work_out
 
 
-@pytest.fixture(params=["by_the_rules", "by_the_service"])
+@pytest.fixture(params=["by_the_rules", pytest.param("by_the_service", marks=pytest.mark.postgres)])
 def work_out(request: pytest.FixtureRequest) -> WorkOut:
     """Works numbers out, in each of both ways."""
     asked: WorkOut = request.getfixturevalue(request.param)

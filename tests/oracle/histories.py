@@ -16,7 +16,7 @@ PLACES = [("acme", "UTC"), ("acme", "Asia/Shanghai"), ("rivals", "America/Los_An
 PEOPLE = ["ana", "bo", "cai", "dee"]
 _START = datetime(2026, 3, 1, 14, tzinfo=UTC)
 INSTANTS = [_START + timedelta(minutes=30 * n, microseconds=n % 2) for n in range(40)]
-"""Within them it is midnight once in each zone."""
+"""Within them it is midnight once in each zone. What takes an act back may be told to occur before it: no matter."""
 
 TAKES_BACK = {"published": "removed", "commented": "comment_removed", "reacted": "reaction_withdrawn"}
 
@@ -72,26 +72,26 @@ class History:
         self.tell(fact or self.story.joined(person, town, at=at, first=active is None))
         self.members[person, place] = not active
 
-    def take_back_or_restore(self, number: int) -> None:
+    def take_back_or_restore(self, number: int, at: datetime) -> None:
         act = self.acts[number % len(self.acts)]
         self.same_place(act.fact)
         if act.stands and act.kind in TAKES_BACK:
-            self.tell(getattr(self.story, TAKES_BACK[act.kind])(act.fact))
+            self.tell(getattr(self.story, TAKES_BACK[act.kind])(act.fact, at=at))
             act.stands = False
         elif act.kind == "published":
-            self.tell(self.story.restored(act.fact))
+            self.tell(self.story.restored(act.fact, at=at))
             act.stands = True
 
     def buy(self, person: str, place: int, at: datetime, paid: int, commissionable: int) -> None:
         bought = self.story.bought(person, self.at(place), paid, commissionable=commissionable, at=at)
         self.purchases.append(Purchase(self.tell(bought), paid))
 
-    def refund(self, number: int, part: int) -> None:
+    def refund(self, number: int, part: int, at: datetime) -> None:
         """Pay back what is left divided by so much: by 3, 2 and 1 in turn are three equal parts."""
         purchase = self.purchases[number % len(self.purchases)]
         self.same_place(purchase.fact)
         if amount := purchase.left // part:
-            self.tell(self.story.refunded(purchase.fact, amount))
+            self.tell(self.story.refunded(purchase.fact, amount, at=at))
             purchase.left -= amount
 
     def attribute(self, number: int, chain: list[str]) -> None:
@@ -125,7 +125,7 @@ def rulesets(draw: st.DrawFn, number: int) -> Ruleset:
         number,
         drawn | {"purchase": draw(purchase_prices)},
         divisor=draw(st.sampled_from([1, 7, 100, 10**12])),
-        levels=draw(st.sampled_from([(333, 777), (1000,), (10_000, 10_000), (1000, 250), (0, 500), ()])),
+        levels=draw(st.sampled_from([(333, 777), (1000, 250), (9999, 3000), (1000,), (10_000, 10_000), (0, 500), ()])),
         hold_days=draw(st.sampled_from([0, 15, 3650])),
     )
 
@@ -136,7 +136,7 @@ def follow(draw: st.DrawFn, history: History, step: str, number: st.SearchStrate
     purchase = draw(number)
     if step == "e":
         for part in draw(st.sampled_from([(1,), (2,), (3, 2, 1), (3, 2, 1)])):
-            history.refund(purchase, part)
+            history.refund(purchase, part, draw(st.sampled_from(INSTANTS)))
     else:
         history.attribute(
             purchase, draw(st.permutations([*PEOPLE, "a stranger"]))[: draw(st.sampled_from([0, 1, 3, 3, 3]))]
@@ -144,7 +144,8 @@ def follow(draw: st.DrawFn, history: History, step: str, number: st.SearchStrate
 
 
 @st.composite
-def histories(draw: st.DrawFn) -> History:
+def histories(draw: st.DrawFn, steps: str = "aaabbcdddef") -> History:
+    """A history of such steps: a: acts, b: takes back, c: joins and leaves, d: buys, e: refunds, f: attributes."""
     story = Story()
     history = History(story, [story.community() for _ in PLACES])
     scopes = [("acme", None), ("rivals", None), *((org, history.communities[n]) for n, (org, _) in enumerate(PLACES))]
@@ -157,21 +158,27 @@ def histories(draw: st.DrawFn) -> History:
         history.versions.append(Version(*scope, start, draw(rulesets(number))))
     who, where, when = st.sampled_from(PEOPLE), st.integers(0, len(PLACES) - 1), st.sampled_from(INSTANTS)
     paid = st.sampled_from([0, 1, 9, 999, 1050, 10**12]) | st.integers(1, 100_000)
-    for step in draw(st.lists(st.sampled_from("aaabbcdddef"), min_size=1, max_size=25)):
+    for step in draw(st.lists(st.sampled_from(steps), min_size=4, max_size=25)):
         match step:
             case "a":
                 kind = draw(st.sampled_from(["published", "commented", "reacted", "shared"]))
-                person, place, at = draw(who), draw(where), draw(when)
-                for _ in range(draw(st.sampled_from([1, 1, 2, 3, 6]))):
-                    history.act(kind, person, place, at)
+                person, place, instants = draw(who), draw(where), [draw(when), draw(when)]
+                for n in range(draw(st.sampled_from([1, 2, 3, 6]))):
+                    history.act(kind, person, place, instants[n % 2])
             case "b" if history.acts:
-                history.take_back_or_restore(draw(st.integers(0, 100)))
+                history.take_back_or_restore(draw(st.integers(0, 100)), draw(when))
             case "c":
                 history.act("reacted", draw(who), draw(where), draw(when), counts=False)
                 history.join_or_leave(draw(who), draw(where), draw(when))
             case "d":
                 amount = draw(paid)
-                history.buy(draw(who), draw(where), draw(when), amount, draw(st.sampled_from([amount, amount // 3])))
+                history.buy(
+                    draw(who),
+                    draw(where),
+                    draw(when),
+                    amount,
+                    draw(st.sampled_from([amount, amount // 3, amount * 5 // 9])),
+                )
                 for follows in draw(st.sampled_from(["", "f", "fe", "fe", "ef", "efe", "efe"])):
                     draw(follow(history, follows, st.just(-1)))
             case "e" | "f" if history.purchases:

@@ -20,11 +20,11 @@ def by_the_rules(history: History) -> Scores:
 
 @st.composite
 def delivered(draw: st.DrawFn) -> tuple[History, list[list[InboundFact]]]:
-    history = draw(histories())
+    history = draw(histories() | histories(steps="d"))
     return history, draw(deliveries(history.facts))
 
 
-@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(told=delivered(), forgetful=st.booleans())
 async def test_service_and_oracle_agree_on_every_number(
     pool: "asyncpg.Pool[asyncpg.Record]", told: tuple[History, list[list[InboundFact]]], forgetful: bool

@@ -161,6 +161,22 @@ async def test_the_instant_before_a_version_is_valid(work_out: WorkOut, story: S
     assert points(await work_out(facts, versions), facts) == [(10, 10), (4, 4)]
 
 
+async def test_of_two_versions_valid_from_the_same_instant_the_later_one_is_in_force(
+    work_out: WorkOut, story: Story, town: str
+) -> None:
+    versions = [Version("acme", None, NOON, CHEAP), Version("acme", None, NOON, DEAR)]
+    facts = [story.published("ana", town)]
+    assert points(await work_out(facts, versions), facts) == [(70, 70)]
+
+
+async def test_a_later_version_that_is_valid_earlier_rules_until_the_other_begins(
+    work_out: WorkOut, story: Story, town: str
+) -> None:
+    versions = [Version("acme", None, later(10), CHEAP), Version("acme", None, NOON, DEAR)]
+    facts = [story.published("ana", town), story.published("ana", town, at=later(10))]
+    assert points(await work_out(facts, versions), facts) == [(70, 70), (4, 4)]
+
+
 async def test_a_community_of_its_own_rules(work_out: WorkOut, story: Story) -> None:
     """An override replaces the whole ruleset, for good: later versions of the organization do not reach it."""
     own, other = story.community(), story.community()
