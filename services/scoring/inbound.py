@@ -194,7 +194,8 @@ class PurchaseRefunded(_Fact, frozen=True, gc=False):
     purchase: UUID
     refund: UUID
     amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
-    refunded: Money = msgspec.field(name="refunded_minor")
+    refunded: Money | msgspec.UnsetType = msgspec.field(name="refunded_minor")
+    """Of the purchase, this included. Never missing in a message; the journal does not keep it."""
 
     @property
     def details(self) -> Mapping[str, Any]:
