@@ -233,6 +233,12 @@ TYPES = frozenset(_READ_AS)
 
 TYPE_OF_KIND = {message.kind: type_name for type_name, message in _READ_AS.items()}
 
+
+def message_of_kind(kind: Kind) -> type[Message]:
+    """What a journal row of this kind was."""
+    return _READ_AS[TYPE_OF_KIND[kind]]
+
+
 _DECODE: Mapping[str, Callable[[bytes], Message]] = {
     type_name: msgspec.json.Decoder(message).decode for type_name, message in _READ_AS.items()
 }
