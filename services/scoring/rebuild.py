@@ -100,9 +100,12 @@ class Rebuild:
                         folded = await self._shadow.fold_page(connection, lane)
                         progress.add(folded)
 
-        async with asyncio.TaskGroup() as workers:
-            for _ in range(self._workers):
-                workers.create_task(work())
+        try:
+            async with asyncio.TaskGroup() as workers:
+                for _ in range(self._workers):
+                    workers.create_task(work())
+        except ExceptionGroup as failed:
+            raise failed.exceptions[0] from None
         progress.tell()
         return progress.added
 
@@ -177,8 +180,10 @@ def report(outcomes: Sequence[Outcome]) -> Iterator[str]:
 
 def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--swap", action="store_true", help="put the result in the place of the live tables")
-    parser.add_argument("--fresh", action="store_true", help="begin anew: needed after a release changed the rules")
-    parser.add_argument("--workers", type=int, default=2, help="lanes folded at a time")
+    parser.add_argument("--fresh", action="store_true", help="begin anew, as after a release that folds differently")
+    parser.add_argument(
+        "--workers", type=int, default=2, choices=range(1, 17), metavar="N", help="lanes at a time; 1 to 16"
+    )
 
 
 async def _run(settings: Settings, options: argparse.Namespace) -> None:

@@ -4,7 +4,7 @@ Connections of a rebuild find the shadow's tables first, by their search path, a
 code that folds and writes for the lanes serves the shadow unchanged.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import asyncpg
@@ -78,7 +78,7 @@ async def open_shadow(dsn: str, *, size: int) -> Pool:
     )
 
 
-async def prepare(connection: Any, lanes: Iterable[int], *, fresh: bool) -> bool:
+async def prepare(connection: Any, lanes: Sequence[int], *, fresh: bool) -> bool:
     """Make the shadow's tables, empty, unless they are there already.
 
     Args:
@@ -86,7 +86,13 @@ async def prepare(connection: Any, lanes: Iterable[int], *, fresh: bool) -> bool
 
     Returns:
         Whether an earlier rebuild is resumed.
+
+    Raises:
+        ValueError: the journal has other lanes than these.
     """
+    highest = await connection.fetchval("select max(lane) from journal")
+    if highest is not None and highest not in lanes:
+        raise ValueError(f"the journal has a lane {highest}; is the number of partitions right?")
     async with connection.transaction():
         if fresh:
             await connection.execute(f"drop schema if exists {SCHEMA} cascade")
@@ -98,7 +104,7 @@ async def prepare(connection: Any, lanes: Iterable[int], *, fresh: bool) -> bool
         await connection.execute(_KEPT_NUMBERS)
         await connection.execute("insert into rank_layout default values")
         await connection.execute(f"create table {SCHEMA}.progress (lane smallint primary key, seq bigint not null)")
-        await connection.execute("insert into progress select unnest($1::smallint[]), 0", list(lanes))
+        await connection.execute("insert into progress select unnest($1::smallint[]), 0", lanes)
     return False
 
 
@@ -196,7 +202,8 @@ async def hold_lanes(connection: Any, lanes: Sequence[int]) -> None:
 
 
 async def swap(connection: Any, shadow: Shadow) -> None:
-    """Put the shadow's tables in the place of the live ones, in one transaction. Then there is no shadow any more.
+    """Put the shadow's tables in the place of the live ones, in one transaction. Then there is no shadow any more, and
+    what processes remember of lanes is old. So is what they remember of buckets: the new layout has a stamp of its own.
 
     Raises:
         asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError: lanes or readers are too busy; nothing changed.
@@ -219,6 +226,5 @@ async def swap(connection: Any, shadow: Shadow) -> None:
             await connection.execute(f"drop table public.{table}")
             await connection.execute(f"alter table {SCHEMA}.{table} set schema public")
         await connection.execute(f"drop schema {SCHEMA} cascade")
-        await connection.execute("update rank_layout set stamp = gen_random_uuid()")
         await replace_stamps(connection, ScoringProjection.consumer, shadow.lanes)
         await failpoint("rebuild.before-swap-commit")

@@ -10,7 +10,6 @@ from contextlib import asynccontextmanager
 from datetime import timedelta
 from typing import Any
 
-import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -44,11 +43,11 @@ CORRUPTIONS = {
 
 
 @asynccontextmanager
-async def rebuild_of(dsn: str, *, page_rows: int = 5) -> AsyncIterator[Rebuild]:
+async def rebuild_of(dsn: str, *, page_rows: int = 5, lanes: int = LANES) -> AsyncIterator[Rebuild]:
     """As another process would run it."""
     pool = await open_shadow(dsn, size=5)
     try:
-        yield Rebuild(pool, range(LANES), page_rows=page_rows, say=lambda _: None)
+        yield Rebuild(pool, range(lanes), page_rows=page_rows, say=lambda _: None)
     finally:
         await pool.close()
 
@@ -209,7 +208,7 @@ async def fold_slowly(lanes: Lanes, chunks: Sequence[Chunk], between: float) -> 
 
 
 async def test_lanes_go_on_during_a_rebuild_and_after_the_swap(scoring_database: str, pool: Pool) -> None:
-    story, other = Story(), Story(organization="other")
+    story = Story()
     community = story.community()
     facts = trade(story, community, 60)
     chunks = as_records(facts)
@@ -233,7 +232,6 @@ async def test_lanes_go_on_during_a_rebuild_and_after_the_swap(scoring_database:
         await empty(connection)
         await Feeder(connection).apply(facts)
         assert await tables(connection) == stored
-    assert other.organization
 
 
 @pytest.mark.parametrize("point", ["rebuild.before-page-commit", "rebuild.after-page", "rebuild.before-swap-commit"])
@@ -246,7 +244,7 @@ async def test_cut_off_anywhere_it_is_resumed_and_ends_the_same(
     for hit in (1, 2, 3):
         with monkeypatch.context() as broken:
             arm(broken, f"{point}=raise@{hit if 'page' in point else 1}")
-            with pytest.raises((FailpointError, ExceptionGroup)):
+            with pytest.raises(FailpointError):
                 await rebuilt(scoring_database, swap=True)
         async with pool.acquire() as connection:
             assert await tables(connection) == before
@@ -340,6 +338,41 @@ async def test_a_swap_waits_for_nobody_for_long_but_tries_again(
 async def test_a_journal_with_a_gap_is_not_folded(scoring_database: str, pool: Pool) -> None:
     await traded(pool, Story())
     await pool.execute("delete from journal where seq = 2")
-    with pytest.raises(ExceptionGroup) as raised:
+    with pytest.raises(ValueError, match="rows are missing from the journal of lane"):
         await rebuilt(scoring_database)
-    assert "rows are missing from the journal" in str(raised.value.exceptions[0])
+
+
+async def test_a_row_that_cannot_be_folded_is_named(scoring_database: str, pool: Pool) -> None:
+    await traded(pool, Story())
+    await pool.execute(
+        "update journal set kind = 9, act_day = day from (select date '2020-01-01' as day) x where kind = 5"
+    )
+    with pytest.raises(ValueError, match=r"journal of lane \d, row \d+: .* has no comment_added of 2020-01-01 left"):
+        await rebuilt(scoring_database)
+
+
+async def test_a_wrong_number_of_lanes_is_refused(scoring_database: str, pool: Pool) -> None:
+    await traded(pool, Story())
+    async with rebuild_of(scoring_database, lanes=1) as rebuild:
+        with pytest.raises(ValueError, match="number of partitions"):
+            await rebuild.prepare()
+
+
+async def test_rules_published_later_for_times_before_do_not_count(scoring_database: str, pool: Pool) -> None:
+    await traded(pool, Story())
+    async with pool.acquire() as connection:
+        await publish_rules(connection, STINGY, NOON - timedelta(days=1))
+    assert different(await rebuilt(scoring_database)) == {}
+
+
+async def test_what_a_process_remembers_of_a_lane_is_old_after_the_swap(scoring_database: str, pool: Pool) -> None:
+    story = Story()
+    community = await traded(pool, story)
+    await pool.execute("update standings set points = points + 7")
+    chunks = as_records([story.published("buyer1", community) for _ in range(2)])
+    lanes = Lanes(ScoringProjection(), pool)
+    await lanes.fold([(partition, records[:1]) for partition, records in chunks])
+    assert different(await rebuilt(scoring_database, swap=True)) == {"standings": 12}
+    await lanes.fold(chunks)
+    assert await pool.fetchval("select max(points) from standings where person = 'buyer1'") == 130
+    assert different(await rebuilt(scoring_database)) == {}
