@@ -44,6 +44,8 @@ def main(definition: Definition[Any], arguments: list[str] | None = None) -> int
     try:
         if options.role in ROLES:
             serve(mounted({definition.name: ROLES[options.role](definition, settings)}), settings)
+        elif options.role in definition.commands:
+            asyncio.run(definition.commands[options.role].run(settings, options))
         else:
             asyncio.run(OPERATIONS[options.role](definition, settings, options))
     except (LogUnavailable, MigrationError, asyncpg.PostgresError, OSError, TimeoutError, ValueError) as error:
@@ -97,4 +99,6 @@ def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
         replay = roles.add_parser("replay", help="after a fix: apply the facts of a parked key")
         replay.add_argument("lane", type=int)
         replay.add_argument("key")
+    for name, command in definition.commands.items():
+        command.arguments(roles.add_parser(name, help=command.help))
     return parser

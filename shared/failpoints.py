@@ -46,6 +46,10 @@ POINTS = frozenset(
         "scoring.after-journal",
         "scoring.after-entries",
         "scoring.before-split-commit",
+        # rebuild of scoring, in the order in which they are reached
+        "rebuild.before-page-commit",
+        "rebuild.after-page",
+        "rebuild.before-swap-commit",
     }
 )
 """Every point that is compiled in. The kill suite runs through this set, so a point that is never reached fails it."""

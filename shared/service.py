@@ -1,8 +1,9 @@
 """How a service is put together: what it declares of itself, and what it gets to work with."""
 
+import argparse
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -72,6 +73,25 @@ class Kernel:
         return [f"migration {name} is not applied" for name in missing]
 
 
+def no_arguments(_: argparse.ArgumentParser) -> None:
+    return None
+
+
+@dataclass(frozen=True)
+class OperatorCommand:
+    """What an operator can do to one service only: it starts, does one thing, and ends.
+
+    Attributes:
+        help: a line for people.
+        run: does it. ValueError and troubles of the database are told to the operator, and end it with code 1.
+        arguments: declares what else stands on the command line.
+    """
+
+    help: str
+    run: Callable[[Settings, argparse.Namespace], Coroutine[Any, Any, None]]
+    arguments: Callable[[argparse.ArgumentParser], None] = no_arguments
+
+
 @dataclass(frozen=True)
 class Definition(Generic[S]):
     """A service, declared.
@@ -88,6 +108,7 @@ class Definition(Generic[S]):
         projection: makes what it folds of the log, given its settings; None if it listens to nothing.
         upkeep: further long-running tasks of the role `consume`, by name, given the pool.
         background: tasks of the role `consume` that run commands of their own, once watermarks say what had not happened.
+        commands: for operators, by name on the command line, beside those of every service (shared/operations.py).
     """
 
     name: str
@@ -103,6 +124,7 @@ class Definition(Generic[S]):
     projection: Callable[[Settings], Projection] | None = None
     upkeep: Mapping[str, Callable[[Pool], Run]] = field(default_factory=dict)
     background: Mapping[str, Callable[[Kernel, WatermarkReader], Run]] = field(default_factory=dict)
+    commands: Mapping[str, OperatorCommand] = field(default_factory=dict)
 
     @property
     def topic(self) -> str:

@@ -11,6 +11,7 @@ from services.scoring.leaderboards import Leaderboards
 from services.scoring.live import Live
 from services.scoring.projections import ScoringProjection
 from services.scoring.publishing import publish
+from services.scoring.rebuild import REBUILD
 from services.scoring.rulesetcommands import project
 from services.scoring.service import Scoring
 from shared.database import Pool
@@ -60,4 +61,5 @@ SCORING = Definition(
     codecs=(COMMISSION, RULESETS),
     projection=_projection,
     upkeep={"bucket splitter": _splitting},
+    commands={"rebuild": REBUILD},
 )

@@ -125,7 +125,7 @@ class LaneFold:
         self, met: Met, act: Act, act_id: str | None, act_day: date, act_occurred_at: datetime, step: int
     ) -> None:
         """Let one more or one less act of that day stand, under the version in force when it occurred."""
-        ruleset = self._rulesets.version_at(met.message.organization, met.community.id, act_occurred_at)
+        ruleset = met.version(self._rulesets, act_occurred_at)
         effect = self._stand(met, act, act_day, ruleset, step)
         self._note(met, act_id, act_day, ruleset.number)
         self._enter(met, effect)

@@ -194,7 +194,8 @@ class PurchaseRefunded(_Fact, frozen=True, gc=False):
     purchase: UUID
     refund: UUID
     amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
-    refunded: Money = msgspec.field(name="refunded_minor")
+    refunded: Money | msgspec.UnsetType = msgspec.field(name="refunded_minor")
+    """Of the purchase, this included. Never missing in a message; the journal does not keep it."""
 
     @property
     def details(self) -> Mapping[str, Any]:
@@ -231,6 +232,12 @@ TYPES = frozenset(_READ_AS)
 """The message types that are folded."""
 
 TYPE_OF_KIND = {message.kind: type_name for type_name, message in _READ_AS.items()}
+
+
+def message_of_kind(kind: Kind) -> type[Message]:
+    """What a journal row of this kind was."""
+    return _READ_AS[TYPE_OF_KIND[kind]]
+
 
 _DECODE: Mapping[str, Callable[[bytes], Message]] = {
     type_name: msgspec.json.Decoder(message).decode for type_name, message in _READ_AS.items()

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Sequence
 from typing import NamedTuple, cast
 
 import msgspec
+from msgspec import UNSET
 
 from services.scoring.commission import Cause, Order, booked
 from services.scoring.events import CommissionBooked
@@ -92,7 +93,7 @@ class OrderBook:
             currency=message.currency,
             occurred_at=message.occurred_at,
             day=message.local_day,
-            ruleset=self._rulesets.version_at(message.organization, message.community, message.occurred_at),
+            ruleset=met.version(self._rulesets, message.occurred_at),
             paid=message.amount,
             commissionable=message.commissionable,
         )
@@ -113,7 +114,7 @@ class OrderBook:
         order = self._order(fact, message)
         due, points = order.due, _points(order)
         order.refunded += message.amount
-        if order.refunded != message.refunded or order.refunded > order.paid:
+        if message.refunded not in (order.refunded, UNSET) or order.refunded > order.paid:
             raise Poison(
                 fact, f"{order.refunded} of {order.paid} refunded after this, by its own account {message.refunded}"
             )

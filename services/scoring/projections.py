@@ -6,13 +6,12 @@ from typing import Any
 from services.scoring.boards import Layout, hold_layout
 from services.scoring.events import COMMISSION
 from services.scoring.fold import LaneFold
-from services.scoring.inbound import TYPES
-from services.scoring.meeting import Met, meet
+from services.scoring.folding import begin, communities_of, complete
+from services.scoring.inbound import TYPES, read
+from services.scoring.meeting import meet
 from services.scoring.memory import LaneMemory
-from services.scoring.orders import OrderBook, needed, purchases_of
 from services.scoring.publishing import publish
-from services.scoring.recall import give_numbers, look_up, new_memories, recall_orders
-from services.scoring.ruleset import Rulesets
+from services.scoring.recall import give_numbers, new_memories
 from services.scoring.rulesetreads import PublishedRulesets
 from services.scoring.writing import write
 from shared.commands.writing import Writing
@@ -52,35 +51,17 @@ class ScoringProjection:
         await hold_layout(connection)
         lanes = [lane for lane in lanes if lane.facts]
         memories = await self._memories(connection, lanes)
-        batches = [meet(memory, lane.facts) for memory, lane in zip(memories, lanes, strict=True)]
-        await look_up(connection, memories)
-        organizations = {met.message.organization for batch in batches for met in batch}
-        rulesets = await self._rulesets.of(connection, organizations)
-        folds = [LaneFold(memory, rulesets, OrderBook(rulesets)) for memory in memories]
-        await self._fold_orders(connection, folds, batches, rulesets)
+        batches = [
+            meet(memory, lane.facts, map(read, lane.facts)) for memory, lane in zip(memories, lanes, strict=True)
+        ]
+        folds = await begin(connection, memories, batches, self._rulesets)
         await self._publish(connection, folds)
         await give_numbers(connection, memories)
-        for fold, batch in zip(folds, batches, strict=True):
-            for met in batch:
-                fold.add(met)
-            fold.finish()
-        await write(connection, folds, await self._layout.of(connection, _communities(folds)))
+        complete(folds, batches)
+        await write(connection, folds, await self._layout.of(connection, communities_of(folds)))
         for lane, fold in zip(lanes, folds, strict=True):
             fold.memory.settle(fold.touched, max_persons=self._persons_in_memory, max_counts=self._counts_in_memory)
             lane.memory = fold.memory
-
-    async def _fold_orders(
-        self, connection: Any, folds: Sequence[LaneFold], batches: Sequence[Sequence[Met]], rulesets: Rulesets
-    ) -> None:
-        """Purchases first: what follows from them is to be published before anything is written."""
-        purchases = [purchases_of(batch, fold.memory.next_seq) for fold, batch in zip(folds, batches, strict=True)]
-        wanted = {key: fold for fold, facts in zip(folds, purchases, strict=True) for key in needed(facts)}
-        stored = await recall_orders(connection, {key: fold.memory for key, fold in wanted.items()}, rulesets)
-        for key, order in stored.items():
-            wanted[key].orders.known[key] = order
-        for fold, facts in zip(folds, purchases, strict=True):
-            for fact in facts:
-                fold.orders.fold(*fact)
 
     async def _publish(self, connection: Any, folds: Sequence[LaneFold]) -> None:
         """The first write of the transaction."""
@@ -99,9 +80,3 @@ class ScoringProjection:
         for lane in lanes:
             lane.memory = None
         return memories
-
-
-def _communities(folds: Sequence[LaneFold]) -> set[int]:
-    """The numbers of those whose boards may change."""
-    touched = {standing.community.number for fold in folds for standing in fold.touched}
-    return touched | {booking.community.number for fold in folds for booking in fold.orders.bookings}

@@ -22,9 +22,14 @@ _EPOCH_DAYS = copying.days(date(1970, 1, 1))
 async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
     """Store the batch. What crosses persons (commission, rank buckets) is added and comes last, so that lanes wait for
     each other no longer than the commit takes; all else belongs to the lanes of the batch alone, and is set."""
-    await _stage(connection)
     await copying.copy(connection, "journal", JOURNAL, chain.from_iterable(fold.journal for fold in folds))
     await failpoint("scoring.after-journal")
+    await write_results(connection, folds, beginnings)
+
+
+async def write_results(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
+    """Store all but the journal, which is what a rebuild folds."""
+    await _stage(connection)
     if any(fold.entries for fold in folds):
         await copying.copy(connection, "point_entries", ENTRY, chain.from_iterable(fold.entries for fold in folds))
     await failpoint("scoring.after-entries")

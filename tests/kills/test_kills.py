@@ -25,9 +25,10 @@ VICTIMS = {
     "consumer": "scoring consume",
     "scoring": "scoring consume",
 }
-"""Who is killed at a point, by the first part of the point's name. Those of dead letters have a test of their own."""
+"""Who is killed at a point, by the first part of the point's name. Those of dead letters have a test of their own, and so
+have those of a rebuild (tests/scoring/test_rebuild.py)."""
 
-ELSEWHERE = {point for point in POINTS if point.startswith("deadletters.")} | {"consumer.in-revoke"}
+ELSEWHERE = {point for point in POINTS if point.startswith(("deadletters.", "rebuild."))} | {"consumer.in-revoke"}
 
 
 ONCE = "scoring.before-split-commit"

@@ -1,0 +1,83 @@
+"""Read the journal back: each row as the fact that was folded when it was written."""
+
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from services.scoring.inbound import TYPE_OF_KIND, Kind, Link, Message, message_of_kind
+from shared.messaging.facts import InboundFact
+
+
+class Journaled(NamedTuple):
+    """A row of the journal.
+
+    Attributes:
+        message: with the fields that are folded. What the journal does not keep, because the version of the rules says
+            it already, is anything.
+        ruleset: number of the version; None: it counted for nothing.
+    """
+
+    seq: int
+    fact: InboundFact
+    message: Message
+    ruleset: int | None
+
+
+async def page(connection: Any, lane: int, after: int, limit: int) -> list[Journaled]:
+    """The rows of a lane that follow a journal number, in order."""
+    rows = await connection.fetch(
+        """
+        select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset,
+               coalesce(persons.organization, communities.organization) as organization, community::text, zone, person
+          from (select * from journal where lane = $1 and seq > $2 order by seq limit $3) as journal
+          join communities using (community_no)
+          left join persons using (person_no)
+         order by seq
+        """,
+        lane,
+        after,
+        limit,
+    )
+    return [_journaled(lane, row) for row in rows]
+
+
+def _journaled(lane: int, row: Any) -> Journaled:
+    kind = Kind(row["kind"])
+    type_name = TYPE_OF_KIND[kind]
+    fact = InboundFact(
+        topic=f"{type_name.partition('.')[0]}.events",
+        partition=lane,
+        offset=row["seq"],
+        key=row["person"] or row["community"],
+        type=type_name,
+        event_id=str(row["event_id"]),
+        position="",
+        traceparent=None,
+        value=b"",
+    )
+    return Journaled(row["seq"], fact, _message(kind, row), row["ruleset"])
+
+
+def _message(kind: Kind, row: Any) -> Message:
+    message = message_of_kind(kind)
+    known = dict(row) | {
+        "purchase": row["act_id"],
+        "act_id": None if row["act_id"] is None else str(row["act_id"]),
+        "act_local_day": row["act_day"],
+        "act_occurred_at": row["occurred_at"],
+        "counts": row["ruleset"] is not None,
+        "first_in_community": row["ruleset"] is not None,
+        "refunded": msgspec.UNSET,
+        **_details(row["details"]),
+    }
+    return message(**{field: known[field] for field in message.__struct_fields__})
+
+
+def _details(details: str | None) -> Mapping[str, Any]:
+    if details is None:
+        return {}
+    known: dict[str, Any] = msgspec.json.decode(details)
+    if "chain" in known:
+        known["chain"] = msgspec.convert(known["chain"], list[Link])
+    return known
