@@ -7,12 +7,11 @@ development. PostgreSQL is started first and stopped last; all else lives in the
 import argparse
 import asyncio
 import os
-import signal
 import socket
 import sys
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +77,7 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
         address.write_text(f"{_url(common)}\n")
         print(_greeting(common), flush=True)
 
-    server = LocalServer(
+    server = Server(
         uvicorn.Config(
             application(settings, DevelopmentIssuer(common, state), announce),
             log_config=None,
@@ -96,19 +95,6 @@ def _serve(settings: Mapping[str, Settings], listening: socket.socket, state: Pa
         address.unlink(missing_ok=True)
         tracing.shut_down()
     return 0 if server.started else 1
-
-
-class LocalServer(Server):
-    """The server, but a signal only ends it: uvicorn raises it again, before PostgreSQL could be stopped."""
-
-    @contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
-        try:
-            yield
-        finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
 
 
 def _options() -> argparse.Namespace:

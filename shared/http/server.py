@@ -2,7 +2,10 @@
 without reading it."""
 
 import asyncio
+import signal
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import uvicorn
@@ -20,11 +23,23 @@ class Server(uvicorn.Server):
     uvicorn waits for open answers before it tells the application to stop, and a client that does not read holds its
     answer open for ever. Such connections are cut off: after a while, and in any case before the end of the time in which
     open requests may finish.
+
+    A signal only ends it. uvicorn raises the signal again, before what is around the server could end in its turn: traces
+    that wait to be sent, a database of this process.
     """
 
     def __init__(self, config: uvicorn.Config) -> None:
         super().__init__(config)
         self._unread: dict[Any, tuple[int, float]] = {}
+
+    @contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        before = {number: signal.signal(number, self.handle_exit) for number in (signal.SIGINT, signal.SIGTERM)}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
 
     async def on_tick(self, counter: int) -> bool:
         if counter % _EVERY_TICKS == 0:

@@ -39,6 +39,9 @@ class Edge:
         inner = self._passing if scope["type"] == "http" and self._address(scope) else self._issuer
         await inner(scope, receive, send)
 
+    async def close(self) -> None:
+        await self._client.aclose()
+
     def _address(self, scope: Scope) -> str | None:
         return self._upstream.get(scope["path"][1:].partition("/")[0])
 
@@ -61,13 +64,18 @@ class Edge:
 @contextmanager
 def edge(upstream: Mapping[str, str], issuer: DevelopmentIssuer, port: int) -> Iterator[str]:
     """Serve it on a loopback port in a thread of its own; the URL."""
-    server = uvicorn.Server(
-        uvicorn.Config(Edge(upstream, issuer), port=port, log_config=None, timeout_graceful_shutdown=2)
-    )
+    passing = Edge(upstream, issuer)
+    server = uvicorn.Server(uvicorn.Config(passing, port=port, log_config=None, timeout_graceful_shutdown=2))
+
+    async def serve() -> None:
+        try:
+            await server.serve()
+        finally:
+            await passing.close()
 
     def run() -> None:
         with contextlib.suppress(KeyboardInterrupt), asyncio.Runner() as runner:
-            runner.run(server.serve())
+            runner.run(serve())
 
     thread = threading.Thread(target=run, daemon=True)
     thread.start()
