@@ -22,23 +22,29 @@ def publish(recorded: Recorded) -> Message | None:
         case events.CommunityFounded():
             return _message("community-founded", fact, fact.community, _founded(fact, recorded))
         case events.CommunityLaunched():
-            return _message("community-launched", fact, fact.community, _launched(fact, recorded))
+            return _message("community-launched", fact, fact.community, recorded.told_as(messages.CommunityLaunched))
         case events.OwnershipTransferred():
-            return _message("ownership-transferred", fact, fact.community, _transferred(fact, recorded))
+            return _message(
+                "ownership-transferred", fact, fact.community, recorded.told_as(messages.OwnershipTransferred)
+            )
         case events.MemberJoined():
             return _message("member-joined", fact, fact.person, _joined(fact, recorded))
         case events.MemberLeft():
-            return _message("member-left", fact, fact.person, _left(fact, recorded))
+            return _message("member-left", fact, fact.person, recorded.told_as(messages.MemberLeft))
         case events.RoleGranted():
-            return _message("role-granted", fact, fact.person, _granted(fact, recorded))
+            return _message(
+                "role-granted", fact, fact.person, recorded.told_as(messages.RoleGranted, roles=list(fact.roles))
+            )
         case events.RoleRevoked():
-            return _message("role-revoked", fact, fact.person, _revoked(fact, recorded))
+            return _message(
+                "role-revoked", fact, fact.person, recorded.told_as(messages.RoleRevoked, roles=list(fact.roles))
+            )
         case events.InvitationCreated():
-            return _message("invitation-created", fact, fact.inviter, _invited(fact, recorded))
+            return _message("invitation-created", fact, fact.inviter, recorded.told_as(messages.InvitationCreated))
         case events.ReferralBound():
-            return _message("referral-bound", fact, fact.person, _bound(fact, recorded))
+            return _message("referral-bound", fact, fact.person, recorded.told_as(messages.ReferralBound))
         case events.ReferralAbsent():
-            return _message("referral-absent", fact, fact.person, _absent(fact, recorded))
+            return _message("referral-absent", fact, fact.person, recorded.told_as(messages.ReferralAbsent))
         case (
             events.PlaceTaken()
             | events.PlaceFreed()
@@ -55,162 +61,18 @@ def _message(name: str, fact: _Published, key: str, data: object) -> Message:
 
 
 def _founded(fact: events.CommunityFounded, recorded: Recorded) -> messages.CommunityFounded:
-    return messages.CommunityFounded(
-        organization=fact.organization,
-        community=fact.community,
-        owner=fact.owner,
-        kind=fact.charter.kind,
-        zone=fact.charter.zone,
-        currency=fact.charter.currency,
-        capacity=fact.charter.capacity,
-        entry=list(fact.charter.entry),
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-        landing_url=fact.charter.landing_url,
-    )
-
-
-def _launched(fact: events.CommunityLaunched, recorded: Recorded) -> messages.CommunityLaunched:
-    return messages.CommunityLaunched(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-        landing_url=fact.landing_url,
+    charter = fact.charter
+    return recorded.told_as(
+        messages.CommunityFounded,
+        kind=charter.kind,
+        zone=charter.zone,
+        currency=charter.currency,
+        capacity=charter.capacity,
+        entry=list(charter.entry),
+        landing_url=charter.landing_url,
     )
 
 
 def _joined(fact: events.MemberJoined, recorded: Recorded) -> messages.MemberJoined:
     touchpoint = msgspec.convert(fact.touchpoint, messages.Touchpoint | None, from_attributes=True)
-    return messages.MemberJoined(
-        organization=fact.organization,
-        community=fact.community,
-        community_status="draft" if fact.community_status == "draft" else "launched",
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        roles=list(fact.roles),
-        first_in_community=fact.first_in_community,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-        join=fact.join,
-        invitation=fact.invitation,
-        share_code=fact.share_code,
-        inviter=fact.inviter,
-        touchpoint=touchpoint,
-        referral=msgspec.convert(fact.referral, messages.Referral),
-        referrer=fact.referrer,
-    )
-
-
-def _left(fact: events.MemberLeft, recorded: Recorded) -> messages.MemberLeft:
-    return messages.MemberLeft(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        within_probation=fact.within_probation,
-        joined_at=fact.joined_at,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _transferred(fact: events.OwnershipTransferred, recorded: Recorded) -> messages.OwnershipTransferred:
-    return messages.OwnershipTransferred(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        previous_owner=fact.previous_owner,
-        owner=fact.owner,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _granted(fact: events.RoleGranted, recorded: Recorded) -> messages.RoleGranted:
-    return messages.RoleGranted(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        role=fact.role,
-        granted_by=fact.granted_by,
-        roles=list(fact.roles),
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _revoked(fact: events.RoleRevoked, recorded: Recorded) -> messages.RoleRevoked:
-    return messages.RoleRevoked(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        role=fact.role,
-        revoked_by=fact.revoked_by,
-        roles=list(fact.roles),
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _invited(fact: events.InvitationCreated, recorded: Recorded) -> messages.InvitationCreated:
-    return messages.InvitationCreated(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        invitation=fact.invitation,
-        inviter=fact.inviter,
-        max_uses=fact.max_uses,
-        expires_at=fact.expires_at,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _bound(fact: events.ReferralBound, recorded: Recorded) -> messages.ReferralBound:
-    return messages.ReferralBound(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        join=fact.join,
-        referrer=fact.referrer,
-        joined_recorded_at=fact.joined_recorded_at,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-
-
-def _absent(fact: events.ReferralAbsent, recorded: Recorded) -> messages.ReferralAbsent:
-    return messages.ReferralAbsent(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        join=fact.join,
-        reason=fact.reason,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
+    return recorded.told_as(messages.MemberJoined, touchpoint=touchpoint, roles=list(fact.roles))

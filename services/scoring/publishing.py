@@ -11,44 +11,10 @@ def publish(recorded: Recorded) -> Message | None:
     fact: events.ScoringFact = recorded.event
     match fact:
         case events.CommissionBooked():
-            return _booked(fact, recorded)
+            booked = recorded.told_as(messages.CommissionBooked, amount_minor=fact.amount, rate_basis_points=fact.rate)
+            return Message("scoring.commission-booked.v1", fact.person, fact.entry, booked)
         case events.RulesetPublished():
-            return _published(fact, recorded)
+            whose = fact.community or fact.organization
+            published = recorded.told_as(messages.RulesetPublished)
+            return Message("scoring.ruleset-published.v1", whose, whose, published)
     assert_never(fact)
-
-
-def _booked(fact: events.CommissionBooked, recorded: Recorded) -> Message:
-    data = messages.CommissionBooked(
-        organization=fact.organization,
-        community=fact.community,
-        zone=fact.zone,
-        currency=fact.currency,
-        person=fact.person,
-        entry=fact.entry,
-        purchase=fact.purchase,
-        order_id=fact.order_id,
-        refund=fact.refund,
-        level=fact.level,
-        amount_minor=fact.amount,
-        rate_basis_points=fact.rate,
-        payable_at=fact.payable_at,
-        cause=fact.cause,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-        local_day=fact.local_day,
-    )
-    return Message(type="scoring.commission-booked.v1", key=fact.person, subject=fact.entry, data=data)
-
-
-def _published(fact: events.RulesetPublished, recorded: Recorded) -> Message:
-    data = messages.RulesetPublished(
-        organization=fact.organization,
-        community=fact.community,
-        version=fact.version,
-        valid_from=fact.valid_from,
-        published_by=fact.published_by,
-        occurred_at=fact.occurred_at,
-        recorded_at=recorded.recorded_at,
-    )
-    whose = fact.community or fact.organization
-    return Message(type="scoring.ruleset-published.v1", key=whose, subject=whose, data=data)

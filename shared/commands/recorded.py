@@ -1,9 +1,11 @@
 """A fact with its place, as projections and publishers of its own service get it."""
 
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
+
+M = TypeVar("M", bound=msgspec.Struct)
 
 
 class Recorded(msgspec.Struct, frozen=True, gc=False):
@@ -24,6 +26,13 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
     event: Any
     occurred_at: datetime
     recorded_at: datetime
+
+    def told_as(self, message: type[M], **more: Any) -> M:
+        """The message of this fact: `more`, when it was recorded, and every other field as the fact has it."""
+        fact, given = self.event, {"recorded_at": self.recorded_at, **more}
+        return message(
+            **{name: given[name] if name in given else getattr(fact, name) for name in message.__struct_fields__}
+        )
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):
