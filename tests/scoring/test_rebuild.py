@@ -376,3 +376,10 @@ async def test_what_a_process_remembers_of_a_lane_is_old_after_the_swap(scoring_
     await lanes.fold(chunks)
     assert await pool.fetchval("select max(points) from standings where person = 'buyer1'") == 130
     assert different(await rebuilt(scoring_database)) == {}
+
+
+async def test_a_row_that_says_nothing_is_no_difference(scoring_database: str, pool: Pool) -> None:
+    """As the migration that made the table left them, of whoever had posted and never joined."""
+    await traded(pool, Story())
+    await pool.execute("insert into commission_standings select 'guest', min(community_no), 0, false from communities")
+    assert different(await rebuilt(scoring_database)) == {}
