@@ -61,9 +61,9 @@ def _boards(play: Play) -> list[str]:
 
 def _shown(item: dict[str, object]) -> str:
     value = item["value"]
-    if item["currency"] is not None:
+    if (currency := item.get("currency")) is not None:
         assert isinstance(value, int)
-        return f"{money(value)} {item['currency']}"
+        return f"{money(value)} {currency}"
     return f"{value:.2f}" if isinstance(value, float) else str(value)
 
 

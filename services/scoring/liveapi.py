@@ -109,7 +109,7 @@ async def stream(
     board = metric_of(metric)
     right = await _right(request, service, community, board, ticket)
     seen = received(request).header(b"last-event-id") or last_event_id
-    events = service.live.events(right.reader, community, board, seen)
+    events = service.streams.events(right.reader, community, board, seen)
     return EventStream(events, streams=streams, owner=right.owner, until=right.until)
 
 

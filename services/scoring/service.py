@@ -50,7 +50,7 @@ class Scoring:
     passed: Progress
     readiness: Callable[[], Awaitable[list[str]]]
     boards: Leaderboards
-    live: Live
+    streams: Live
 
     async def ready(self) -> list[str]:
         """Why requests cannot be served now; empty if they can."""
