@@ -70,6 +70,7 @@ class Rebuild:
         async with self._pool.acquire() as connection:
             for table in TABLES:
                 await connection.execute(f"analyze {table}")
+        await self._fold_once()
 
     async def compare(self) -> list[Outcome]:
         """Compare live and rebuilt tables as they are at one moment. The lanes stand only until it is fixed.

@@ -29,6 +29,7 @@ from tests.scoring.story import LANES, NOON, Story
 from tests.scoring.tables import empty, tables
 from tests.scoring.test_boards import counted
 from tests.scoring.test_projections import ACTIONS, history, merged
+from tests.support.serving import Served
 
 CORRUPTIONS = {
     "point_entries": "update point_entries set points_given = points_given + 1 where seq = 2",
@@ -376,3 +377,32 @@ async def test_what_a_process_remembers_of_a_lane_is_old_after_the_swap(scoring_
     await lanes.fold(chunks)
     assert await pool.fetchval("select max(points) from standings where person = 'buyer1'") == 130
     assert different(await rebuilt(scoring_database)) == {}
+
+
+async def test_a_row_that_says_nothing_is_no_difference(scoring_database: str, pool: Pool) -> None:
+    """As the migration that made the table left them, of whoever had posted and never joined."""
+    await traded(pool, Story())
+    await pool.execute("insert into commission_standings select 'guest', min(community_no), 0, false from communities")
+    assert different(await rebuilt(scoring_database)) == {}
+
+
+async def test_two_rebuilds_at_once_share_the_work(scoring_database: str, pool: Pool) -> None:
+    await traded(pool, Story(), 40)
+    async with rebuild_of(scoring_database, page_rows=3) as one, rebuild_of(scoring_database, page_rows=4) as other:
+        await one.prepare()
+        await other.prepare()
+        await asyncio.gather(one.catch_up(), other.catch_up())
+        assert different(await one.compare()) == {}
+
+
+async def test_requests_are_answered_alike_before_and_after_a_swap(
+    scoring_database: str, scoring: Served, told: tuple[Story, str]
+) -> None:
+    """Over connections that have prepared their statements on the tables that are gone then."""
+    ana, board = scoring.person("ana"), f"/v1/communities/{told[1]}/leaderboards/points"
+    paths = [board, f"{board}/me", "/v1/people/me/entries"]
+    before = [await ana.get(path) for path in paths for _ in range(8)]
+    assert [answer.status_code for answer in before] == [200] * len(before)
+    await rebuilt(scoring_database, swap=True)
+    after = [await ana.get(path) for path in paths for _ in range(8)]
+    assert [answer.json() for answer in after] == [answer.json() for answer in before]
