@@ -103,6 +103,7 @@ class RulesetRow(_Table, table=True):
     valid_from: datetime = Field(sa_type=DateTime(timezone=True))
     rules: dict[str, Any] = Field(sa_type=JSONB)
     published_by: str
+    published_at: datetime = Field(sa_type=DateTime(timezone=True))
 
 
 class Entry(NamedTuple):
