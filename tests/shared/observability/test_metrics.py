@@ -12,6 +12,7 @@ from tests.shared.http.toy import Client, toy_client
 NAMES = {
     "qunli_http_requests_total",
     "qunli_http_request_seconds",
+    "qunli_http_streams",
     "qunli_commands_total",
     "qunli_batch_commands",
     "qunli_outbox_backlog_events",
