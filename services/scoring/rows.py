@@ -2,6 +2,8 @@
 
 from collections.abc import Mapping
 from datetime import date
+from functools import lru_cache
+from struct import Struct
 from typing import Any
 
 import msgspec
@@ -15,7 +17,8 @@ ENTRY = "person_no seq community_no act points_wanted points_given weight_wanted
 
 _JOURNAL = row("h q 16s h i q q i")
 _ACT = row("h q 16s h i q q i i 16s i i - -")
-_ENTRY = row("i q i h q q i i")
+_ENTRY = row("i q i")
+_EFFECT = Struct("!ihiqiqiiii")
 
 
 def journal_row(
@@ -58,7 +61,12 @@ def journal_row(
 
 def entry_row(person_no: int, seq: int, community_no: int, effect: Effect) -> bytes:
     """One row of `point_entries`."""
-    return _ENTRY.pack(
-        9, 4, person_no, 8, seq, 4, community_no, 2, effect.act, 8, effect.points_wanted, 8, effect.points_given,
-        4, effect.weight_wanted, 4, effect.weight_given,
-    ) + smallint(effect.reason)  # fmt: skip
+    return _ENTRY.pack(9, 4, person_no, 8, seq, 4, community_no) + _effect(effect)
+
+
+@lru_cache(maxsize=10_000)
+def _effect(effect: Effect) -> bytes:
+    """The columns that say what changed: the same few for nearly all entries."""
+    return _EFFECT.pack(
+        2, effect.act, 8, effect.points_wanted, 8, effect.points_given, 4, effect.weight_wanted, 4, effect.weight_given
+    ) + smallint(effect.reason)
