@@ -77,9 +77,6 @@ Instant = Annotated[
 Int64 = Annotated[int, Field(strict=True, ge=-(2**63), le=2**63 - 1)]
 """What a PostgreSQL bigint holds."""
 
-Int32 = Annotated[int, Field(strict=True, ge=-(2**31), le=2**31 - 1)]
-"""What a PostgreSQL integer holds."""
-
 PersonId = Annotated[str, Field(min_length=1, max_length=64, description="Person id, as in the claim `sub`.")]
 
 Identifier = Annotated[
