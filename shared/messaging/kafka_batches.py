@@ -23,7 +23,7 @@ from shared.messaging.log import TopicPartition
 _BEGINNING = Struct("!qiib")
 """Of a batch: base offset, length from after itself, epoch of the leader, magic."""
 
-_REST = Struct("!Ihi34xi")
+_REST = Struct("!Ihi30xi")
 """Checksum, attributes, last offset delta, number of records; between them timestamps and the producer."""
 
 _AFTER_LENGTH = 12
@@ -63,9 +63,8 @@ def read_batches(data: bytes, where: TopicPartition) -> Iterator[tuple[Sequence[
         end = at + _AFTER_LENGTH + length
         if end > len(data):
             return  # the broker cuts off what has no room in its answer
-        checksum, attributes, last, count = (
-            _REST.unpack_from(data, at + _BEGINNING.size) if magic == 2 else (0, 0, 0, 0)
-        )
+        rest = at + _BEGINNING.size
+        checksum, attributes, last, count = _REST.unpack_from(data, rest) if magic == 2 else (0, 0, 0, 0)
         if magic != 2 or attributes & _COMPRESSED_OR_CONTROL:
             yield _read_the_long_way(data[at:end], where)
         elif calc_crc32c(memoryview(data)[at + _AFTER_CHECKSUM : end]) != checksum:
