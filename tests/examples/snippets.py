@@ -29,7 +29,7 @@ class Block:
 def blocks(page: Path, *kinds: str) -> list[Block]:
     """The blocks of a page in order; of these kinds only, if any are named."""
     found, text = [], page.read_text()
-    for fence in re.finditer(r"^```(\S*)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+    for fence in re.finditer(r"^```(\S*)[^\n]*\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
         kind, content = fence.groups()
         before = text[: fence.start()].rstrip("\n").rpartition("\n")[2]
         mark = re.fullmatch(r"<!-- (.*) -->", before)
