@@ -64,6 +64,11 @@ def every_declared_message() -> set[tuple[str, str]]:
     return {(topic, name) for topic, messages in declared().items() for name in messages}
 
 
+def name_of(record: ConsumerRecord) -> str:
+    """What message a record says it is."""
+    return dict(record.headers).get("ce_type", WATERMARK.encode()).decode()  # type: ignore[no-any-return]
+
+
 def check(record: ConsumerRecord, *, partitions: int) -> tuple[str, str]:
     """Hold a record of a declared topic to its declaration.
 
@@ -80,7 +85,7 @@ def check(record: ConsumerRecord, *, partitions: int) -> tuple[str, str]:
     headers = {name: value.decode() for name, value in record.headers}
     assert len(headers) == len(record.headers), f"{place}: a header comes twice"
     messages = declared()[record.topic]
-    name = headers.get("ce_type", WATERMARK)
+    name = name_of(record)
     assert name in messages, f"{place}: {name} is not declared"
     message, key = messages[name], record.key.decode()
     value = json.loads(record.value)
@@ -122,14 +127,14 @@ async def _described(bootstrap_servers: str, topics: list[str]) -> list[Any]:
         await admin.close()
 
 
+def every_record(topics: Topics) -> list[ConsumerRecord]:
+    """All of them, partition by partition."""
+    return [record for partitions in topics.values() for records in partitions for record in records]
+
+
 def check_all(topics: Topics) -> Counter[tuple[str, str]]:
     """Hold all of it to its declarations; how many of each message there are."""
-    return Counter(
-        check(record, partitions=len(partitions))
-        for partitions in topics.values()
-        for records in partitions
-        for record in records
-    )
+    return Counter(check(record, partitions=len(topics[record.topic])) for record in every_record(topics))
 
 
 @contextmanager

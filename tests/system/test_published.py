@@ -23,6 +23,8 @@ from tests.support.published import (
     check,
     check_all,
     every_declared_message,
+    every_record,
+    name_of,
     read_declared_topics,
 )
 from tests.support.system import System, run_tool, running_system
@@ -77,14 +79,14 @@ def until_all_is_seen(bootstrap_servers: str) -> None:
     """Wait until every declared message stands on Kafka; what is missing in the end, a test tells."""
     deadline = time.monotonic() + SEEN_SECONDS
     while time.monotonic() < deadline:
-        if check_all(asyncio.run(read_declared_topics(bootstrap_servers))).keys() >= every_declared_message():
+        topics = asyncio.run(read_declared_topics(bootstrap_servers))
+        if {(record.topic, name_of(record)) for record in every_record(topics)} >= every_declared_message():
             return
         time.sleep(0.5)
 
 
 def facts(topics: Topics) -> list[ConsumerRecord]:
-    partitions = [one for topic, found in topics.items() if topic.endswith(".events") for one in found]
-    return [record for partition in partitions for record in partition]
+    return [record for record in every_record(topics) if record.topic.endswith(".events")]
 
 
 def test_every_declared_message_was_published_as_it_is_declared(topics: Topics) -> None:
@@ -119,8 +121,7 @@ def with_value(record: ConsumerRecord, **changed: Any) -> ConsumerRecord:
 
 
 def test_the_check_of_a_record_can_fail(topics: Topics) -> None:
-    posts = (record for record in facts(topics) if b"content.post-published.v1" in dict(record.headers).values())
-    post = next(posts)
+    post = next(record for record in facts(topics) if name_of(record) == "content.post-published.v1")
     partitions = len(topics["content.events"])
     assert check(post, partitions=partitions) == ("content.events", "content.post-published.v1")
     mark = topics["membership.watermarks"][0][-1]
