@@ -83,5 +83,7 @@ def _path(service: Definition[Any], path: str) -> str:
 
 
 def _openapi(service: Definition[Any]) -> dict[str, Any]:
-    nowhere = {"database_url": SecretStr("postgresql://nowhere"), "auth_jwks_url": "http://127.0.0.1/jwks.json"}
-    return api_app(service, Settings(mode="local", **nowhere)).openapi()
+    settings = Settings(
+        mode="local", database_url=SecretStr("postgresql://nowhere"), auth_jwks_url="http://127.0.0.1/jwks.json"
+    )
+    return api_app(service, settings).openapi()
