@@ -44,7 +44,8 @@ with fact as materialized (
 ), stored as (
     insert into events (stream_id, version, event_id, type, data, occurred_at, recorded_at,
                         epoch, transaction_id, sequence, partition)
-    select $3, partition + 1, event_id, $4, jsonb_build_object('epoch', $2), $8, $8, $2, transaction_id, sequence, partition
+    select $3, partition + 1, event_id, $4, jsonb_build_object('epoch', $2::integer), $8, $8,
+           $2, transaction_id, sequence, partition
       from fact
 )
 insert into outbox (epoch, transaction_id, sequence, topic, partition, key, headers, value)

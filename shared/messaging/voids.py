@@ -67,6 +67,7 @@ async def learn(pool: Pool, log: Log, consumer: str, topics: Collection[str], la
         LogUnavailable: a topic cannot be read.
         ValueError: a partition does not tell of the topic's highest epoch yet.
     """
+    await log.create_topics(list(topics), partitions=len(lanes))
     restored = []
     for topic in topics:
         highest = await highest_epoch(log, topic)
