@@ -28,7 +28,7 @@ MOVED_ON = ("journal", "published", "communities")
 
 async def survived(place: Town, services: Sequence[str]) -> list[InboundFact]:
     """The messages of all facts that these services' databases hold now, worked out from these alone."""
-    facts = []
+    facts: list[InboundFact] = []
     for service in services:
         definition = DEFINITIONS[service]
         connection = await place.connect(service)

@@ -167,7 +167,7 @@ class Town:
     async def _request(
         self, service: str, method: str, path: str, person: str, body: Any, scope: str, headers: Mapping[str, str]
     ) -> httpx.Response:
-        token = self.issuer.sign(sub=person, org=ORGANIZATION, **({"scope": scope} if scope else {}))
+        token = self.issuer.sign(sub=person, org=ORGANIZATION, scope=scope)
         sent = {"Authorization": f"Bearer {token}", **headers}
         if method == "POST":
             sent["Idempotency-Key"] = str(uuid.uuid4())

@@ -421,6 +421,26 @@ async def test_a_database_older_than_its_log_is_refused_until_its_epoch_is_raise
     assert await raise_epoch(kernel_database, log, topic, **RAISING) == 3
 
 
+async def test_every_partition_tells_of_a_new_epoch_at_once(
+    kernel_database: str, pool: Pool, log: Log, topic: str
+) -> None:
+    """Readers need not wait for a fact in each of them to hear what a restore has undone."""
+    async with running(make_relay(kernel_database, log, topic)):
+        await insert(pool, topic, [0, 1], ["a", "b"])
+        await until_told(log, topic, {0: ["a"], 1: ["b"]})
+        assert await raise_epoch(kernel_database, log, topic, **RAISING) == 2
+
+        async def told_of() -> bool:
+            return sum((await log.end_offsets(topic)).values()) == 2 + PARTITIONS
+
+        await until(told_of)
+    for partition, read in (await records(log, topic)).items():
+        last = dict(read[-1].headers)
+        assert last["ce_type"] == b"toy.epoch-raised.v1"
+        assert last["ce_previous"] == (b"0-0-0" if partition == 2 else dict(read[0].headers)["ce_position"])
+        assert Position.parse(last["ce_position"]).epoch == 2
+
+
 async def test_another_database_is_refused(kernel_database: str, pool: Pool, log: Log, topic: str) -> None:
     stranger = [("ce_id", b"x"), ("ce_position", b"1-999999999-5"), ("ce_previous", b"0-0-0")]
     await log.create_topics([topic], partitions=PARTITIONS)

@@ -42,11 +42,11 @@ class Topic:
         self.writers = [Writer(self.name, lane) for lane in LANES]
         self.lanes = Lanes(self.projection, self.pool)
 
-    def add(self, number: int, *, stem: str = "k", lane: int | None = None, n: int = 1, **extras: object) -> None:
+    def add(self, number: int, *, stem: str = "k", lane: int | None = None, n: int = 1) -> None:
         """Facts of several keys, each in its lane."""
         for i in range(number):
             where = i % len(LANES) if lane is None else lane
-            self.writers[where].write(f"{stem}{i % 7}-{where}", n, **extras)
+            self.writers[where].write(f"{stem}{i % 7}-{where}", n)
 
     async def send(self) -> None:
         await self.log.create_topics([self.name], partitions=len(LANES))
