@@ -13,7 +13,7 @@ POINTS = ("consumer.mid-apply", "consumer.before-commit", "rebuild.before-swap-c
 
 
 class Writing:
-    """Somebody who writes and reads all the while, each time once, and is refused by nothing."""
+    """Somebody who writes and reads all the while, which only members may, and is never refused."""
 
     def __init__(self, place: Town, person: str) -> None:
         self.written = 0
@@ -23,8 +23,8 @@ class Writing:
     async def run(self) -> None:
         posts = f"/v1/communities/{self._place.community}/posts"
         while not self._done.is_set():
-            await self._place.once("content", "POST", posts, self._person, {"body": f"post {self.written}"})
-            await self._place.once("content", "GET", posts, self._person)
+            await self._place.send("content", "POST", posts, self._person, {"body": f"post {self.written}"})
+            await self._place.send("content", "GET", posts, self._person)
             self.written += 1
 
     def stop(self) -> None:
@@ -50,7 +50,7 @@ async def test_requests_are_answered_alike_while_the_replica_is_rebuilt_and_repl
                 code, said = await place.operate(
                     "recover", service="membership", reader="content", QUNLI_FAILPOINTS=f"{point}=kill@1"
                 )
-                assert code == 128 + signal.SIGKILL, said
+                assert code in (-signal.SIGKILL, 128 + signal.SIGKILL), said
                 assert await connection.fetch(members) == before
                 await place.join(f"later than {point}")  # the live lanes go on
                 async with asyncio.timeout(60):

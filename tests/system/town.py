@@ -25,6 +25,7 @@ from shared.http.issuer import DevelopmentIssuer
 from shared.messaging import outbox
 from shared.messaging.log import Log, LogUnavailable
 from shared.messaging.logs import open_log
+from shared.position import START, Position
 from shared.roles import ROLES, api_app
 from shared.service import Definition
 from shared.settings import Settings
@@ -148,28 +149,16 @@ class Town:
         self, service: str, method: str, path: str, person: str, body: Any = None, *, scope: str = "", **headers: str
     ) -> httpx.Response:
         """Act, and again while the service is busy."""
+        sent = {"Authorization": f"Bearer {self.issuer.sign(sub=person, org=ORGANIZATION, scope=scope)}", **headers}
+        if method == "POST":
+            sent["Idempotency-Key"] = str(uuid.uuid4())
         async with asyncio.timeout(60):
             while True:
-                answer = await self._request(service, method, path, person, body, scope, headers)
+                answer = await self._roles[service, "api"][1].request(method, path, headers=sent, json=body)
                 if answer.status_code not in (409, 503):
                     assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
                     return answer
                 await asyncio.sleep(0.1)
-
-    async def once(self, service: str, method: str, path: str, person: str, body: Any = None) -> httpx.Response:
-        """Act, at the first try."""
-        answer = await self._request(service, method, path, person, body, "", {})
-        assert answer.is_success, f"{method} {path}: {answer.status_code} {answer.text}"
-        return answer
-
-    async def _request(
-        self, service: str, method: str, path: str, person: str, body: Any, scope: str, headers: Mapping[str, str]
-    ) -> httpx.Response:
-        token = self.issuer.sign(sub=person, org=ORGANIZATION, scope=scope)
-        sent = {"Authorization": f"Bearer {token}", **headers}
-        if method == "POST":
-            sent["Idempotency-Key"] = str(uuid.uuid4())
-        return await self._roles[service, "api"][1].request(method, path, headers=sent, json=body)
 
     async def found(self) -> None:
         founded = await self.send("membership", "POST", "/v1/communities", "owner", FOUNDING)
@@ -216,17 +205,20 @@ class Town:
 
     async def quiet(self, seconds: float = 120) -> None:
         """Wait until everything that was committed is sent and folded, and what waited for that is decided."""
-        still: list[str] = []
-        async with asyncio.timeout(seconds):
-            for _ in range(2):
-                while still := await self._unfinished():
-                    await asyncio.sleep(0.2)
-        assert not still
+        deadline = asyncio.get_running_loop().time() + seconds
+        for _ in range(2):
+            while left := await self._unfinished():
+                assert asyncio.get_running_loop().time() < deadline, [*left, *await self._complaints()]
+                await asyncio.sleep(0.2)
+
+    async def _complaints(self) -> list[str]:
+        answers = {role: await client.get("/readyz") for role, (_, client) in self._roles.items()}
+        return [f"{role}: {answer.text}" for role, answer in answers.items() if answer.status_code != 200]
 
     async def _unfinished(self) -> list[str]:
         left = []
         try:
-            ends = {each.topic: await self.log.end_offsets(each.topic) for each in DEFINITIONS.values()}
+            last = {each.topic: await self.log.last_records(each.topic) for each in DEFINITIONS.values()}
         except LogUnavailable:
             return ["the log is busy"]
         for service, definition in DEFINITIONS.items():
@@ -237,13 +229,13 @@ class Town:
                 if service == "campaigns" and await connection.fetchval("select count(*) from unattributed"):
                     left.append("purchases wait for attribution")
                 assert definition.projection is not None
-                places = await connection.fetch("select topic, lane, next_offset from lane_topics")
-                read = {(topic, lane): offset for topic, lane, offset in places}
+                places = await connection.fetch("select topic, lane, epoch, transaction_id, sequence from lane_topics")
+                read = {(topic, lane): Position(*position) for topic, lane, *position in places}
                 left += [
                     f"{service} has to read {topic}/{lane}"
                     for topic in definition.projection(self.settings[service]).topics
-                    for lane, end in ends[topic].items()
-                    if read.get((topic, lane), 0) < end
+                    for lane, record in last[topic].items()
+                    if read.get((topic, lane), START) != Position.parse(dict(record.headers)["ce_position"])
                 ]
                 assert await connection.fetch("select reason from dead_letters") == []
             finally:
