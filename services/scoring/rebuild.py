@@ -1,28 +1,23 @@
 """The operator's command `rebuild`: fold the journal anew beside the lanes, compare, and put the result in their place."""
 
 import argparse
-import asyncio
 import contextlib
-import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from typing import TypeVar
+from collections.abc import Sequence
 
 import asyncpg
 
 from services.scoring.boards import split_oversized
-from services.scoring.comparison import Outcome, compare
-from services.scoring.shadow import PAGE, TABLES, Shadow, hold_lanes, open_shadow, prepare, swap
+from services.scoring.comparison import COMPARED
+from services.scoring.projections import ScoringProjection
+from services.scoring.shadow import PAGE, TABLES, Shadow, prepare, swap
+from services.scoring.undoing import undo
+from shared.comparison import Outcome, compare
 from shared.database import Pool
+from shared.messaging.logs import open_log
+from shared.rebuilding import Progress, Say, arguments, insist, rebuild, shared_out
 from shared.service import OperatorCommand, close_pool
 from shared.settings import Settings
-
-T = TypeVar("T")
-
-ATTEMPTS = 20
-"""How often a step that needs the lanes or the tables for itself is tried."""
-
-PAUSE_SECONDS = 1.0
-PROGRESS_SECONDS = 1.0
+from shared.shadow import hold_lanes, open_shadow
 
 
 class Rebuild:
@@ -43,7 +38,7 @@ class Rebuild:
         *,
         workers: int = 2,
         page_rows: int = PAGE,
-        say: Callable[[str], None] = print,
+        say: Say = print,
     ) -> None:
         self._pool = pool
         self._workers = workers
@@ -78,7 +73,7 @@ class Rebuild:
         Raises:
             TimeoutError: the lanes were too busy, again and again.
         """
-        return await self._insist(self._compare)
+        return await insist(self._compare, self)
 
     async def swap(self) -> None:
         """Put the rebuilt tables in the place of the live ones.
@@ -86,27 +81,20 @@ class Rebuild:
         Raises:
             TimeoutError: lanes or readers were too busy, again and again. Nothing changed.
         """
-        await self._insist(self._swap)
+        await insist(self._swap, self)
 
     async def _fold_once(self) -> int:
         """Fold what every lane has now; the number of rows."""
-        lanes = iter(self._shadow.lanes)
-        progress = _Progress(*await self._how_far(), self.say)
+        progress = Progress(*await self._how_far(), "rows of the journal", self.say)
 
-        async def work() -> None:
+        async def fold(lane: int) -> None:
             async with self._pool.acquire() as connection:
-                for lane in lanes:
-                    folded = self._shadow.page_rows
-                    while folded == self._shadow.page_rows:
-                        folded = await self._shadow.fold_page(connection, lane)
-                        progress.add(folded)
+                folded = self._shadow.page_rows
+                while folded == self._shadow.page_rows:
+                    folded = await self._shadow.fold_page(connection, lane)
+                    progress.add(folded)
 
-        try:
-            async with asyncio.TaskGroup() as workers:
-                for _ in range(self._workers):
-                    workers.create_task(work())
-        except ExceptionGroup as failed:
-            raise failed.exceptions[0] from None
+        await shared_out(self._shadow.lanes, fold, workers=self._workers)
         progress.tell()
         return progress.added
 
@@ -131,77 +119,38 @@ class Rebuild:
                 holder.transaction(),
                 self._pool.acquire() as worker,
             ):
-                await hold_lanes(holder, self._shadow.lanes)
+                await hold_lanes(holder, ScoringProjection.consumer, self._shadow.lanes)
                 await self._shadow.fold_rest(worker)
                 await reader.execute("select from progress")  # its first statement fixes what it sees
-            return await compare(reader)
+            return await compare(reader, COMPARED)
 
     async def _swap(self) -> None:
         async with self._pool.acquire() as connection:
             await swap(connection, self._shadow)
 
-    async def _insist(self, step: Callable[[], Awaitable[T]]) -> T:
-        for _ in range(ATTEMPTS):
-            try:
-                return await step()
-            except (asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError) as error:
-                self.say(f"trying again: {error}")
-            await asyncio.sleep(PAUSE_SECONDS)
-            await self.catch_up()
-        raise TimeoutError("lanes or readers are too busy; nothing was changed, and what was folded is kept")
-
-
-class _Progress:
-    """Tells now and then how far the fold is."""
-
-    def __init__(self, folded: int, rows: int, say: Callable[[str], None]) -> None:
-        self.added = 0
-        self._before, self._rows, self._say = folded, rows, say
-        self._told_at = time.monotonic()
-
-    def add(self, folded: int) -> None:
-        self.added += folded
-        if time.monotonic() - self._told_at > PROGRESS_SECONDS:
-            self.tell()
-
-    def tell(self) -> None:
-        folded = self._before + self.added
-        self._say(f"{folded} of {max(folded, self._rows)} rows of the journal are folded")
-        self._told_at = time.monotonic()
-
-
-def report(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What the operator reads of a comparison, line by line."""
-    for outcome in outcomes:
-        yield f"{outcome.table}: {outcome.rows} rows, {outcome.different} different"
-        for difference in outcome.first:
-            yield f"    live    {difference.live or 'missing'}"
-            yield f"    rebuilt {difference.rebuilt or 'missing'}"
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--swap", action="store_true", help="put the result in the place of the live tables")
-    parser.add_argument("--fresh", action="store_true", help="begin anew, as after a release that folds differently")
-    parser.add_argument(
-        "--workers", type=int, default=2, choices=range(1, 17), metavar="N", help="lanes at a time; 1 to 16"
-    )
-
 
 async def _run(settings: Settings, options: argparse.Namespace) -> None:
-    pool = await open_shadow(settings.database_url.get_secret_value(), size=options.workers + 3)
+    dsn = settings.database_url.get_secret_value()
+    pool = await open_shadow(dsn, name="qunli scoring rebuild", size=options.workers + 3)
     try:
-        rebuild = Rebuild(pool, range(settings.partitions), workers=options.workers)
-        await rebuild.prepare(fresh=options.fresh)
-        await rebuild.catch_up()
-        outcomes = await rebuild.compare()
-        rebuild.say("\n".join(report(outcomes)))
+        steps = Rebuild(pool, range(settings.partitions), workers=options.workers)
         if options.swap:
-            await rebuild.swap()
-            rebuild.say("the rebuilt tables are the live ones now")
-        elif any(outcome.different for outcome in outcomes):
-            raise ValueError("the live tables are not what the journal says; --swap replaces them")
+            await _undo(settings, pool, steps.say)
+        await rebuild(steps, options)
     finally:
         await close_pool(pool)
 
 
-REBUILD = OperatorCommand("fold the journal anew, and compare the result with the tables", _run, _arguments)
+async def _undo(settings: Settings, pool: Pool, say: Say) -> None:
+    """Before all is folded anew, mark what restores have undone."""
+    log = await open_log(settings, client_id="qunli-scoring")
+    try:
+        undone = await undo(pool, log, ScoringProjection(partitions=settings.partitions), range(settings.partitions))
+    finally:
+        await log.close()
+    if undone.topics:
+        say(f"restored were the writers of {', '.join(undone.topics)}")
+        say(f"{undone.rows} rows of the journal became void, {undone.bookings} bookings of commission were taken back")
+
+
+REBUILD = OperatorCommand("fold the journal anew, and compare the result with the tables", _run, arguments)

@@ -14,15 +14,16 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.scoring import rebuild as rebuilding
-from services.scoring.comparison import COMPARED, Outcome
+from services.scoring.comparison import COMPARED
 from services.scoring.projections import ScoringProjection
-from services.scoring.rebuild import Rebuild, report
-from services.scoring.shadow import TABLES, open_shadow
-from shared import failpoints
+from services.scoring.rebuild import Rebuild
+from services.scoring.shadow import TABLES
+from shared import failpoints, rebuilding
+from shared.comparison import Outcome, report
 from shared.database import Pool
 from shared.failpoints import FailpointError
 from shared.messaging.lanes import Chunk, Lanes
+from shared.shadow import open_shadow
 from tests.scoring.feeder import Feeder, as_records
 from tests.scoring.publishing import STINGY, publish_rules
 from tests.scoring.story import LANES, NOON, Story
@@ -46,7 +47,7 @@ CORRUPTIONS = {
 @asynccontextmanager
 async def rebuild_of(dsn: str, *, page_rows: int = 5, lanes: int = LANES) -> AsyncIterator[Rebuild]:
     """As another process would run it."""
-    pool = await open_shadow(dsn, size=5)
+    pool = await open_shadow(dsn, name="qunli scoring rebuild", size=5)
     try:
         yield Rebuild(pool, range(lanes), page_rows=page_rows, say=lambda _: None)
     finally:
@@ -260,7 +261,8 @@ async def run_command(dsn: str, *arguments: str, failing: str = "") -> tuple[int
     """The command as an operator runs it: its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.scoring", "rebuild", *arguments,
-        env={**os.environ, "PYTHONPATH": ".", "QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "QUNLI_FAILPOINTS": failing},
+        env={**os.environ, "PYTHONPATH": ".", "QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "QUNLI_FAILPOINTS": failing,
+             "QUNLI_LOG": "local", "QUNLI_LOCAL_LOG_URL": dsn},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
