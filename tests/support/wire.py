@@ -8,8 +8,18 @@ _LENGTH = b"content-length: "
 
 
 class Reply(NamedTuple):
+    """Attributes:
+    head: status line and headers, names in lower case.
+    """
+
     status: int
     body: bytes
+    head: bytes
+
+    def header(self, name: str) -> str:
+        """The value of a header, its name given in lower case; empty if there is none."""
+        _, found, rest = self.head.partition(f"\r\n{name}: ".encode())
+        return rest.partition(b"\r\n")[0].decode() if found else ""
 
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
@@ -31,7 +41,7 @@ def parse(received: bytes) -> Reply | None:
     at += len(_LENGTH)
     if len(received) < head + 4 + int(received[at : received.index(b"\r\n", at)]):
         return None
-    return Reply(int(received[9:12]), received[head + 4 :])
+    return Reply(int(received[9:12]), received[head + 4 :], received[:head])
 
 
 class Wire(asyncio.Protocol):
