@@ -35,6 +35,8 @@ def parse(received: bytes) -> Reply | None:
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None
+    if received[9:12] == b"204":
+        return Reply(204, b"", received[:head])
     at = received.find(_LENGTH, 0, head)
     if at < 0:
         raise ValueError(f"no content-length: {received[:head]!r}")
@@ -51,6 +53,7 @@ class Wire(asyncio.Protocol):
         self._transport: Any = None
         self._received = b""
         self._waiting: asyncio.Future[Reply] | None = None
+        self.closed = False
 
     @classmethod
     async def connect(cls, port: int) -> "Wire":
@@ -77,5 +80,6 @@ class Wire(asyncio.Protocol):
             self._waiting.set_result(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error or ConnectionError("the server closed a connection"))
