@@ -16,7 +16,6 @@ from shared.eventstore import Appended, Head, NewFact, NewKey
 from shared.position import Position, Token
 
 
-
 @dataclass
 class _Live:
     """A stream within the batch: as loaded, and with what this batch has decided so far."""

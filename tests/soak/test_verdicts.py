@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from tests.soak.verdicts import MB, Point, below, both, by_command, figures, steady, thirds, told
+from tests.soak.verdicts import Point, below, both, by_command, figures, steady, thirds, told
 
 MINUTES = 30
 RATE = 100
@@ -18,23 +18,23 @@ def series(value: Callable[[float], float], *, noise: float = 0.0, seed: int = 1
     ]
 
 
-MEMORY = steady(allowed=8 * MB, share=0.05)
+MEMORY = steady(allowed=8, share=0.05)
 
 
 @pytest.mark.parametrize("seed", range(20))
 def test_what_is_flat_but_noisy_passes_and_what_creeps_does_not(seed: int) -> None:
-    assert MEMORY(series(lambda _: 100 * MB, noise=6 * MB, seed=seed)) is None
-    assert MEMORY(series(lambda minute: (100 + minute) * MB, noise=6 * MB, seed=seed))
+    assert MEMORY(series(lambda _: 100, noise=6, seed=seed)) is None
+    assert MEMORY(series(lambda minute: 100 + minute, noise=6, seed=seed))
 
 
 def test_what_is_filled_at_the_beginning_is_no_creeping() -> None:
-    assert MEMORY(series(lambda minute: min(100 + 10 * minute, 180) * MB)) is None
+    assert MEMORY(series(lambda minute: min(100 + 10 * minute, 180))) is None
 
 
 def test_a_share_counts_where_it_is_more_than_what_is_allowed() -> None:
-    grown = series(lambda minute: 1000 * MB if minute < 20 else 1040 * MB)
+    grown = series(lambda minute: 1000 if minute < 20 else 1040)
     assert MEMORY(grown) is None
-    assert steady(allowed=8 * MB)(grown)
+    assert steady(allowed=8)(grown)
 
 
 def test_a_sawtooth_of_pruning_is_flat_and_one_that_rises_is_not() -> None:
@@ -43,15 +43,15 @@ def test_a_sawtooth_of_pruning_is_flat_and_one_that_rises_is_not() -> None:
 
 
 def test_what_grows_with_the_commands_passes_and_what_grows_faster_does_not() -> None:
-    rule = by_command(slack=8192)
-    assert rule(series(lambda minute: 3e6 * minute, noise=2e5)) is None
-    assert rule(series(lambda minute: 1e5 * minute**2))
-    assert rule(series(lambda _: 5e6)) is None
-    assert rule(series(lambda minute: 5e6 if minute < 20 else 5e6 + 1e6 * (minute - 20)))
+    rule = by_command(slack=0.008)
+    assert rule(series(lambda minute: 3 * minute, noise=0.2)) is None
+    assert rule(series(lambda minute: 0.1 * minute**2))
+    assert rule(series(lambda _: 5)) is None
+    assert rule(series(lambda minute: 5 if minute < 20 else 5 + (minute - 20)))
 
 
 def test_a_table_that_stood_still_may_grow_by_a_page() -> None:
-    assert by_command(slack=8192)(series(lambda minute: 16384 if minute < 25 else 24576)) is None
+    assert by_command(slack=0.008)(series(lambda minute: 0.016 if minute < 25 else 0.024)) is None
 
 
 def test_a_ceiling_is_for_every_sample() -> None:

@@ -4,8 +4,6 @@ from collections.abc import Callable, Sequence
 from statistics import fmean, median
 from typing import NamedTuple, TypeAlias
 
-MB = 1_000_000
-
 
 class Point(NamedTuple):
     """One sample.
@@ -59,7 +57,7 @@ def steady(*, allowed: float, share: float = 0.0) -> Rule:
     def judge(points: Sequence[Point]) -> str | None:
         _, middle, last = thirds(points)
         grown, most = _level(last) - _level(middle), max(allowed, share * _level(middle))
-        return None if grown <= most else f"rose by {grown:,.1f} between the last two thirds, by {most:,.1f} at most"
+        return None if grown <= most else f"rose by {grown:.4g} between the last two thirds, by {most:.4g} at most"
 
     return judge
 
@@ -69,7 +67,7 @@ def below(ceiling: float) -> Rule:
 
     def judge(points: Sequence[Point]) -> str | None:
         peak = max(point.value for point in points)
-        return None if peak <= ceiling else f"peak {peak:,.1f}, {ceiling:,.1f} at most"
+        return None if peak <= ceiling else f"peak {peak:.4g}, {ceiling:.4g} at most"
 
     return judge
 
@@ -82,7 +80,7 @@ def by_command(*, slack: float, share: float = 0.3) -> Rule:
         _, middle, last = thirds(points)
         before, now = _by_command(middle), _by_command(last)
         most = before * (1 + share) + slack / max(1, last[-1].commands - last[0].commands)
-        return None if now <= most else f"grew by {now:,.2f} with every command, and by {before:,.2f} before"
+        return None if now <= most else f"grew by {now:.4g} with every command, and by {before:.4g} before"
 
     return judge
 
