@@ -22,6 +22,8 @@ FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parents[1]
 SECONDS = 300
 _FAILED = re.compile(r"^FAILED \S*?::(.*)$", re.MULTILINE)
+_WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
+"""Plugins that no test here needs, and that take longer to import than most of these tests to run."""
 SHARED = (".venv", ".cache")
 """Not copied but linked: what was installed and downloaded."""
 
@@ -94,10 +96,18 @@ def copy(target: Path) -> None:
 
 def run_tests(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     """pytest's exit code, and the end of what it printed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *_WITHOUT, *tests]
+    environment = {**os.environ, "COLUMNS": "200"}  # room for reasons in pytest's summary
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return -1, f"no end within {SECONDS} s"
