@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo import kafka reset test check fix mutants bench lock
+.PHONY: help install run demo import kafka reset test check fix mutants bench soak lock
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -43,11 +43,14 @@ fix: install ## Repair style where a tool can
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
 
-mutants: install ## Break each promise once and see the tests fail
-	@exec $(RUN) -m tests.mutants.run
+mutants: install ## Break each promise once and see the tests fail [ONLY="name …"]
+	@exec $(RUN) -m tests.mutants.run $(ONLY)
 
 bench: install ## Measure speed and memory
 	@exec $(RUN) -m tests.bench
+
+soak: install ## Watch everything that could grow, under load for MINUTES [MINUTES=30] [LOG=kafka|local]
+	@exec $(RUN) -m tests.soak --minutes $(or $(MINUTES),30) --log $(if $(filter command,$(origin LOG)),$(LOG),kafka)
 
 lock: install ## Pin all dependencies anew after a change of pyproject.toml [UPGRADE=1]
 	@UV_CACHE_DIR=.cache/uv .venv/bin/uv pip compile pyproject.toml --group dev --output-file requirements.lock --quiet \

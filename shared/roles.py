@@ -73,7 +73,7 @@ def relay_app(definition: Definition[Any], settings: Settings) -> FastAPI:
     async def opened() -> AsyncIterator[Worker]:
         async with _log_and_pool(definition, settings, connections=2) as (log, pool):
             relay = make_relay(definition, settings, log)
-            async with running(relay_tasks(definition, relay, pool)):
+            async with running(relay_tasks(definition, settings, relay, pool)):
                 yield Worker(ready=relay.not_ready, live=list)
 
     return _probes(definition, settings, "relay", opened)
@@ -124,9 +124,10 @@ def make_relay(
     )
 
 
-def relay_tasks(definition: Definition[Any], relay: Relay, pool: Pool) -> dict[str, Run]:
+def relay_tasks(definition: Definition[Any], settings: Settings, relay: Relay, pool: Pool) -> dict[str, Run]:
     """Everything that runs in the role `relay`, by name."""
-    return {f"{definition.name} relay": relay.run, f"{definition.name} key upkeep": forget_expired_keys(pool)}
+    keys = forget_expired_keys(pool, keep_seconds=settings.key_keep_seconds)
+    return {f"{definition.name} relay": relay.run, f"{definition.name} key upkeep": keys}
 
 
 def make_consumer(

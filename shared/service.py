@@ -170,6 +170,7 @@ async def open_kernel(definition: Definition[Any], settings: Settings) -> AsyncI
             settings.partitions,
             definition.publish,
             definition.project,
+            settings.key_keep_seconds,
         )
         gateway = Gateway(writer, writing)
         stack.push_async_callback(gateway.close)

@@ -47,6 +47,11 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     consumer_batch_records: int = Field(10_000, ge=1, description="Records of one lane transaction.")
     stalled_seconds: float = Field(60.0, gt=0, description="Without progress for so long, a consumer is not alive.")
     outbox_keep_seconds: float = Field(600.0, ge=0, description="How long acknowledged rows stay in the outbox.")
+    key_keep_seconds: float = Field(
+        86_400.0,
+        gt=0,
+        description="How long answers are kept under idempotency keys; under those of money and imports: for good.",
+    )
     services: tuple[str, ...] = Field(
         ("membership", "content", "campaigns", "scoring"),
         description="All services that publish; watermarks name them.",

@@ -224,7 +224,7 @@ async def _relay_and_consumer(kernel: Kernel, log: Log, demand: _Demand) -> Asyn
     """The service's other roles, on its own connections; they wake each other instead of polling."""
     relay = make_relay(kernel.definition, kernel.settings, log, watermarks_wanted=demand.wanted)
     kernel.gateway.committed = relay.wake
-    tasks = relay_tasks(kernel.definition, relay, kernel.writer)
+    tasks = relay_tasks(kernel.definition, kernel.settings, relay, kernel.writer)
     if kernel.definition.projection is not None:
         consumer = make_consumer(
             kernel.definition,

@@ -8,7 +8,7 @@ from functools import lru_cache
 from shared.commands.command import Command
 
 
-@lru_cache(maxsize=65536)
+@lru_cache(maxsize=4096)  # those of communities and posts come again, those of keys and new streams never
 def lock_number(name: str) -> int:
     """The 64-bit advisory lock of a name. Two names that share one by chance only wait for each other."""
     return int.from_bytes(hashlib.blake2b(name.encode(), digest_size=8).digest(), "big", signed=True)

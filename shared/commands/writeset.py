@@ -15,8 +15,6 @@ from shared.commands.writing import Writing
 from shared.eventstore import Appended, Head, NewFact, NewKey
 from shared.position import Position, Token
 
-KEY_LIFETIME = timedelta(hours=24)
-
 
 @dataclass
 class _Live:
@@ -140,7 +138,7 @@ class WriteSet:
             headers=msgspec.json.encode(dict(decision.answer.headers)).decode(),
             body=decision.answer.body,
             token=self.token(command),
-            expires_at=None if key.keep else self.recorded_at + KEY_LIFETIME,
+            expires_at=None if key.keep else self.recorded_at + timedelta(seconds=self._writing.key_keep_seconds),
         )
 
     def token(

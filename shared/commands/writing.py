@@ -19,6 +19,7 @@ class Writing:
         service: name; `topic` is where its messages go, in `partitions` partitions.
         publish: fact to message, or None for a fact that stays in the house.
         project: writes the service's own read model, in the same transaction.
+        key_keep_seconds: how long answers are kept under idempotency keys, unless these are kept for good.
     """
 
     service: str
@@ -26,3 +27,4 @@ class Writing:
     partitions: int
     publish: Publish
     project: Project
+    key_keep_seconds: float = 86_400.0

@@ -29,6 +29,9 @@ from shared.messaging.log import (
 BATCH_BYTES = 512 * 1024
 """The default of 16 KiB holds some 49 records; with one batch in flight per partition that would be the limit."""
 
+_COMPACTED = {"cleanup.policy": "compact", "segment.ms": "300000"}
+"""Only what is no longer written to is compacted: a segment of 1 GB or a week, by default."""
+
 Result = TypeVar("Result")
 
 
@@ -72,7 +75,7 @@ class KafkaLog:
         await self._reader.close()
 
     async def create_topics(self, topics: Sequence[str], *, partitions: int, compacted: bool = False) -> None:
-        kept = {"cleanup.policy": "compact"} if compacted else {"retention.ms": "-1", "retention.bytes": "-1"}
+        kept = _COMPACTED if compacted else {"retention.ms": "-1", "retention.bytes": "-1"}
         new = [NewTopic(name, partitions, 1, topic_configs=kept) for name in sorted(topics)]
         for topic in new:
             topic.replication_factor = self._settings.replication_factor  # the constructor refuses -1

@@ -14,7 +14,7 @@ from typing import Any
 
 import uvloop
 
-from tests.bench.wire import Wire, request
+from tests.support.wire import Wire, request
 
 _MARK = b"{number}"
 

@@ -12,8 +12,9 @@ from uuid_utils import uuid7
 from services.content.definition import CONTENT
 from shared.migrate import migrate
 from tests.bench import servers
-from tests.bench.processes import Authority, Services, run_measured
+from tests.bench.processes import run_measured
 from tests.bench.rows import Options, Outcome, Row, say
+from tests.support.roles import Authority, Services
 
 CONNECTIONS = 64
 SECONDS = 5.0

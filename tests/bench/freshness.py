@@ -15,10 +15,10 @@ from shared.messaging.kafka import KafkaLog
 from shared.migrate import migrate
 from tests.bench import servers
 from tests.bench.commands import ORGANIZATION, POST, add_members
-from tests.bench.processes import Authority, Services
 from tests.bench.rows import Options, Outcome, Row, say
 from tests.bench.topics import PARTITIONS, Crowd, fill, joins
-from tests.bench.wire import Reply, Wire, request
+from tests.support.roles import Authority, Services
+from tests.support.wire import Reply, Wire, request
 
 COMMANDS_A_SECOND = 150
 SECONDS = 30.0

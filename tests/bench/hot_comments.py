@@ -12,8 +12,8 @@ from services.content.definition import CONTENT
 from shared.migrate import migrate
 from tests.bench import servers
 from tests.bench.commands import CONNECTIONS, ORGANIZATION, POST, add_members, compared, load
-from tests.bench.processes import Authority, Services
 from tests.bench.rows import Options, Outcome, Row, say
+from tests.support.roles import Authority, Services
 
 REACH = 0.8
 COMMENT = {"body": "Count me in. " * 10}

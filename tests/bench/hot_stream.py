@@ -9,8 +9,8 @@ from services.membership.definition import MEMBERSHIP
 from shared.migrate import migrate
 from tests.bench import servers
 from tests.bench.commands import CONNECTIONS, ORGANIZATION, compared, load
-from tests.bench.processes import Authority, Services
 from tests.bench.rows import Options, Outcome, Row, say
+from tests.support.roles import Authority, Services
 
 REACH = 0.8
 CAPACITY = 1_000_000

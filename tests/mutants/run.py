@@ -5,6 +5,8 @@ for pytest). The tests must pass without the patch and fail, not err, with it.
 """
 
 import argparse
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,12 +14,16 @@ import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from tqdm import tqdm
 
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parents[1]
 SECONDS = 300
+_FAILED = re.compile(r"^FAILED \S*?::(.*)$", re.MULTILINE)
+_WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
+"""Plugins that no test here needs, and that take longer to import than most of these tests to run."""
 SHARED = (".venv", ".cache")
 """Not copied but linked: what was installed and downloaded."""
 
@@ -34,6 +40,18 @@ class Mutant:
     promise: str
     tests: tuple[str, ...]
     patch: Path
+
+
+class Tried(NamedTuple):
+    """What became of a mutant.
+
+    Attributes:
+        why: how the test failed that caught it, in a line (a test that ran out of time may have been harmed by something
+            else); or why it was not caught.
+    """
+
+    caught: bool
+    why: str
 
 
 def read(patch: Path) -> Mutant:
@@ -55,7 +73,8 @@ def all_mutants() -> list[Mutant]:
 
 
 def copy(target: Path) -> None:
-    """A copy of the project as it stands in the working tree."""
+    """A copy of the project as it stands in the working tree, with what Python has compiled of it: what is older than its
+    source it compiles anew."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "-z"],
         cwd=PROJECT,
@@ -66,24 +85,37 @@ def copy(target: Path) -> None:
         if (PROJECT / name).is_file():
             (target / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copy2(PROJECT / name, target / name)
+    for folder in {
+        Path(name).parent for name in filter(None, listed.stdout.decode().split("\0")) if name.endswith(".py")
+    }:
+        if (compiled := PROJECT / folder / "__pycache__").is_dir() and (target / folder).is_dir():
+            shutil.copytree(compiled, target / folder / "__pycache__")
     for name in SHARED:
         (target / name).symlink_to(PROJECT / name)
 
 
 def run_tests(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
     """pytest's exit code, and the end of what it printed."""
-    command = [sys.executable, "-m", "pytest", "-x", "-q", *tests]
+    command = [sys.executable, "-m", "pytest", "-x", "-q", *_WITHOUT, *tests]
+    environment = {**os.environ, "COLUMNS": "200"}  # room for reasons in pytest's summary
     try:
         done = subprocess.run(
-            command, cwd=folder, capture_output=True, text=True, timeout=SECONDS, check=False, stdin=subprocess.DEVNULL
+            command,
+            cwd=folder,
+            env=environment,
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+            stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
         return -1, f"no end within {SECONDS} s"
-    return done.returncode, done.stdout[-2000:]
+    return done.returncode, (done.stdout + done.stderr)[-2000:]
 
 
-def try_mutant(mutant: Mutant) -> str | None:
-    """Why the mutant was not caught, or None if it was."""
+def try_mutant(mutant: Mutant) -> Tried:
+    """Run its tests on a copy of the project that it has spoilt."""
     with tempfile.TemporaryDirectory(prefix=f"qunli-{mutant.name}-") as name:
         folder = Path(name)
         folder.chmod(0o755)
@@ -92,18 +124,22 @@ def try_mutant(mutant: Mutant) -> str | None:
             ["git", "apply", "--recount", str(mutant.patch)], cwd=folder, capture_output=True, text=True, check=False
         )
         if applied.returncode != 0:
-            return f"the patch does not apply: {applied.stderr.strip()}"
+            return Tried(False, f"the patch does not apply: {applied.stderr.strip()}")
         code, said = run_tests(folder, mutant.tests)
-    if code == 1 and " failed" in said:
-        return None
-    return f"pytest ended with {code}, not with a failed test:\n{said}"
+    if code == 1 and (failed := _FAILED.search(said)):
+        return Tried(True, failed[1])
+    return Tried(False, f"pytest ended with {code}, not with a failed test:\n{said}")
 
 
 def main() -> int:
     """Run all mutants, or those named; print a table; 0 if every one was caught."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these")
-    names = set(parser.parse_args().names)
+    parser.add_argument(
+        "--jobs", type=int, default=os.cpu_count(), help="mutants at a time; each has servers of its own"
+    )
+    options = parser.parse_args()
+    names = set(options.names)
     mutants = [mutant for mutant in all_mutants() if not names or mutant.name in names]
     if not mutants or names - {mutant.name for mutant in mutants}:
         print(f"no such mutant; there are: {', '.join(mutant.name for mutant in all_mutants())}")
@@ -113,15 +149,13 @@ def main() -> int:
     if code != 0:
         print(f"Without any mutant the tests must pass, and they do not:\n{said}")
         return 1
-    with ThreadPoolExecutor(2) as pool:
+    with ThreadPoolExecutor(options.jobs) as pool:
         results = list(tqdm(pool.map(try_mutant, mutants), total=len(mutants), unit="mutant"))
-    for mutant, missed in zip(mutants, results, strict=True):
-        print(f"{'MISSED' if missed else 'caught'}  {mutant.name:<32} {mutant.promise}")
-        if missed:
-            print(missed)
-    missed_ones = sum(missed is not None for missed in results)
-    print(f"{len(mutants) - missed_ones} caught, {missed_ones} missed")
-    return 1 if missed_ones else 0
+    for mutant, tried in zip(mutants, results, strict=True):
+        print(f"{'caught' if tried.caught else 'MISSED'}  {mutant.name:<32} {mutant.promise}\n        {tried.why}")
+    missed = sum(not tried.caught for tried in results)
+    print(f"{len(mutants) - missed} caught, {missed} missed")
+    return 1 if missed else 0
 
 
 if __name__ == "__main__":

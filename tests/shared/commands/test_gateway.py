@@ -1,6 +1,8 @@
 """Group commit: what shares a transaction, what fails alone, who waits for whom, what a repeat gets."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 from unittest.mock import Mock
 
@@ -101,44 +103,48 @@ async def test_while_a_batch_is_under_way_others_commit_and_what_conflicts_with_
     met_a_lock.assert_not_called()
 
 
-async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighbours_are_not(
-    gateway: Gateway, pool: Pool
-) -> None:
-    """Somebody writes to A between our read and our append, as a script without the gateway might."""
-    decided: list[int] = []
-    times = 0
-    inner = add(A, 1, also=(B,), decided=decided)
-    neighbour: list[int] = []
-
-    def decide(known: Known) -> Decision:
-        nonlocal times
-        times += 1
-        return inner.decide(known)
-
+@asynccontextmanager
+async def overtaken(pool: Pool, stream: str, *, version: int, amount: int) -> AsyncIterator[None]:
+    """Somebody writes between the first read and its append, as a script without the gateway might."""
     from shared import eventstore
 
-    load = eventstore.load
+    load, times = eventstore.load, 0
 
     async def load_and_be_overtaken(connection: asyncpg.Connection, streams: Any, known: Any) -> Any:
+        nonlocal times
         loaded = await load(connection, streams, known)
-        if times == 0:
+        times += 1
+        if times == 1:
             await pool.execute(
                 """
-                insert into events select $1, 1, gen_random_uuid(), 'added.v1', '{"amount": 7, "occurred_at": "2026-03-01T12:00:00Z"}',
+                insert into events
+                select $1, $2, gen_random_uuid(), 'added.v1',
+                       jsonb_build_object('amount', $3::integer, 'occurred_at', '2026-03-01T12:00:00Z'),
                        now(), now(), 1, pg_current_xact_id(), nextval('position_sequence'), 3
                 """,
-                A.id,
+                stream,
+                version,
+                amount,
             )
         return loaded
 
     eventstore.load = load_and_be_overtaken
     try:
-        done, _ = await asyncio.gather(
-            gateway.run(Command(decide, writes=(A, B))),
-            gateway.run(add(account("c"), decided=neighbour)),
-        )
+        yield
     finally:
         eventstore.load = load
+
+
+async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighbours_are_not(
+    gateway: Gateway, pool: Pool
+) -> None:
+    decided: list[int] = []
+    neighbour: list[int] = []
+    async with overtaken(pool, A.id, version=1, amount=7):
+        done, _ = await asyncio.gather(
+            gateway.run(add(A, 1, also=(B,), decided=decided)),
+            gateway.run(add(account("c"), decided=neighbour)),
+        )
     assert decided == [0, 7]
     assert neighbour == [0]
     assert msgspec.json.decode(done.answer.body) == {"total": 8}
@@ -148,6 +154,39 @@ async def test_a_conflict_with_a_writer_without_locks_is_decided_anew_and_neighb
         1,
     )
     assert await pool.fetchval("select count(distinct transaction_id) from events where stream_id = 'account-a'") == 2
+
+
+async def test_a_refusal_on_what_has_changed_meanwhile_is_decided_anew(gateway: Gateway, pool: Pool) -> None:
+    """It was refused beside a command that wrote to the same stream, and whose heads had moved."""
+    await gateway.run(add(A, 9))
+    async with overtaken(pool, A.id, version=2, amount=-9):
+        refused_at_first, _ = await asyncio.gather(
+            gateway.run(add(A, 5, at_most=10)),
+            gateway.run(add(A, 1)),
+        )
+    assert msgspec.json.decode(refused_at_first.answer.body) == {"total": 5}
+    assert await total(pool) == 6
+
+
+async def test_a_commit_whose_answer_is_lost_is_not_run_again(
+    gateway: Gateway, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commit = asyncpg.transaction.Transaction.commit
+
+    async def commit_and_lose_the_answer(self: Any) -> None:
+        monkeypatch.undo()
+        await commit(self)
+        raise ConnectionResetError
+
+    monkeypatch.setattr(asyncpg.transaction.Transaction, "commit", commit_and_lose_the_answer)
+    with pytest.raises(Unavailable) as refusal:
+        await gateway.run(add(A, idempotency=key("k")))
+    assert refusal.value.reason == "outcome-unknown"
+    assert (await gateway.run(add(A, idempotency=key("k")))).repeated
+    monkeypatch.setattr(asyncpg.transaction.Transaction, "commit", commit_and_lose_the_answer)
+    with pytest.raises(Unavailable):
+        await gateway.run(add(A))
+    assert await total(pool) == 2
 
 
 async def test_a_cached_state_is_never_trusted_without_reading_the_head(gateway: Gateway, other: Gateway) -> None:

@@ -1,11 +1,15 @@
+import asyncio
+import dataclasses
 from datetime import timedelta
 
 import pytest
 
 from shared.commands.gateway import Gateway
-from shared.commands.upkeep import delete_expired
+from shared.commands.upkeep import delete_expired, forget_expired_keys
+from shared.commands.writing import Writing
 from shared.database import Pool
-from tests.support.ledger import account, add, key
+from shared.lifecycle import running
+from tests.support.ledger import account, add, key, project, publish
 
 pytestmark = pytest.mark.usefixtures("postgres")
 
@@ -23,3 +27,14 @@ async def test_expired_keys_are_forgotten_and_those_without_an_end_stay(gateway:
     )
     assert await delete_expired(pool) == 1
     assert {row[0] for row in await pool.fetch("select key from idempotency_keys")} == {"young", "money"}
+
+
+async def test_how_long_keys_are_kept_is_a_setting(pool: Pool) -> None:
+    gateway = Gateway(pool, Writing("ledger", "ledger.events", 12, publish, project, key_keep_seconds=0.2))
+    await gateway.run(add(account("a"), idempotency=key("short")))
+    await gateway.run(add(account("a"), idempotency=dataclasses.replace(key("money"), keep=True)))
+    async with running({"upkeep": forget_expired_keys(pool, keep_seconds=0.2)}), asyncio.timeout(10):
+        while await pool.fetchval("select count(*) from idempotency_keys where key = 'short'"):
+            await asyncio.sleep(0.02)
+    assert await pool.fetchval("select count(*) from idempotency_keys where key = 'money'") == 1
+    await gateway.close()

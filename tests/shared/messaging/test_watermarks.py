@@ -3,7 +3,7 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable
 from datetime import UTC, datetime
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import msgspec
 import pytest
@@ -12,7 +12,13 @@ from shared.database import Pool, open_writer
 from shared.messaging.epochs import raise_epoch
 from shared.messaging.log import Log, LogUnavailable, Outgoing, TopicPartition
 from shared.messaging.relay import Relay
-from shared.messaging.watermarks import Watermark, WatermarkReader, folded_arguments, watermark_topic
+from shared.messaging.watermarks import (
+    Watermark,
+    WatermarkPublisher,
+    WatermarkReader,
+    folded_arguments,
+    watermark_topic,
+)
 from shared.position import Position
 from tests.support.relaying import running, until
 
@@ -181,6 +187,41 @@ async def test_a_watermark_names_those_of_other_services_that_stood_before_it(
         await until(lambda: exists(log, service))
         watermark = await next_watermark(reader, service)
     assert watermark.seen == {other: 2}
+
+
+class TimedLog:
+    """Notes the database's time after each question for the ends of a topic."""
+
+    def __init__(self, log: Log, pool: Pool) -> None:
+        self._log = log
+        self._pool = pool
+        self.asked_at: list[datetime] = []
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._log, name)
+
+    async def end_offsets(self, topic: str) -> Any:
+        ends = await self._log.end_offsets(topic)
+        self.asked_at.append(await self._pool.fetchval("select clock_timestamp()"))
+        return ends
+
+
+async def test_what_a_watermark_names_stood_before_its_time(pool: Pool, log: Log, service: str) -> None:
+    timed = TimedLog(log, pool)
+    watermarks = WatermarkPublisher(cast(Log, timed), service, [f"{service}-other"], interval_seconds=0)
+    await watermarks.prepare()
+    publisher = await log.publisher()
+    async with pool.acquire() as connection:
+        await watermarks.step(connection, publisher)
+        watermarks.acknowledged(2**62, {})
+        await watermarks.step(connection, publisher)
+    await publisher.close()
+    reader = WatermarkReader(log, [service])
+    await reader.refresh()
+    published = reader.latest(service)
+    assert published is not None
+    assert timed.asked_at
+    assert max(timed.asked_at) < published.time
 
 
 async def test_younger_than_a_fact_is_told_by_offsets(log: Log, service: str, unique: Unique) -> None:

@@ -8,8 +8,18 @@ _LENGTH = b"content-length: "
 
 
 class Reply(NamedTuple):
+    """Attributes:
+    head: status line and headers, names in lower case.
+    """
+
     status: int
     body: bytes
+    head: bytes
+
+    def header(self, name: str) -> str:
+        """The value of a header, its name given in lower case; empty if there is none."""
+        _, found, rest = self.head.partition(f"\r\n{name}: ".encode())
+        return rest.partition(b"\r\n")[0].decode() if found else ""
 
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
@@ -25,13 +35,15 @@ def parse(received: bytes) -> Reply | None:
     head = received.find(b"\r\n\r\n")
     if head < 0:
         return None
+    if received[9:12] == b"204":
+        return Reply(204, b"", received[:head])
     at = received.find(_LENGTH, 0, head)
     if at < 0:
         raise ValueError(f"no content-length: {received[:head]!r}")
     at += len(_LENGTH)
     if len(received) < head + 4 + int(received[at : received.index(b"\r\n", at)]):
         return None
-    return Reply(int(received[9:12]), received[head + 4 :])
+    return Reply(int(received[9:12]), received[head + 4 :], received[:head])
 
 
 class Wire(asyncio.Protocol):
@@ -41,6 +53,7 @@ class Wire(asyncio.Protocol):
         self._transport: Any = None
         self._received = b""
         self._waiting: asyncio.Future[Reply] | None = None
+        self.closed = False
 
     @classmethod
     async def connect(cls, port: int) -> "Wire":
@@ -67,5 +80,6 @@ class Wire(asyncio.Protocol):
             self._waiting.set_result(reply)
 
     def connection_lost(self, error: Exception | None) -> None:
+        self.closed = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error or ConnectionError("the server closed a connection"))
