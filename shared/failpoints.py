@@ -42,6 +42,11 @@ POINTS = frozenset(
         "deadletters.after-park",
         "deadletters.before-replay-commit",
         "deadletters.after-replay-commit",
+        # tasks in the background that write commands: of campaigns, of membership
+        "attribution.before-chains",
+        "attribution.after-chains",
+        "settler.before-settling",
+        "settler.after-settling",
         # scoring
         "scoring.after-journal",
         "scoring.after-entries",

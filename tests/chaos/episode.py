@@ -1,0 +1,107 @@
+"""One episode: load, faults, healing, draining, and the verdict."""
+
+import asyncio
+import random
+import threading
+import time
+from dataclasses import dataclass
+
+from tests.chaos.checker import violations
+from tests.chaos.draining import until_drained
+from tests.chaos.faults import Fault, draw
+from tests.chaos.history import Evidence
+from tests.chaos.reading import read_evidence
+from tests.chaos.world import World
+
+LEAST_SECONDS = 2.0
+"""Of load."""
+
+HEAL_SECONDS = 60.0
+DRAIN_SECONDS = 60.0
+
+
+@dataclass(frozen=True)
+class Episode:
+    """What was done, and what came of it.
+
+    Attributes:
+        faults: that had the effect meant; `missed`: those that had not.
+        acknowledged: commands; retries: requests that were sent again before they were answered.
+        reads: that carried tokens.
+        violations: of promises, as sentences.
+    """
+
+    log: str
+    seed: int
+    faults: list[Fault]
+    missed: list[Fault]
+    acknowledged: int
+    retries: int
+    reads: int
+    seconds: float
+    violations: list[str]
+
+    def told(self) -> str:
+        """In one line."""
+        done = "; ".join(
+            [fault.told for fault in self.faults] + [f"({fault.told}: not reached)" for fault in self.missed]
+        )
+        numbers = f"{self.acknowledged:5} acknowledged {self.retries:5} retries"
+        verdict = "ok" if not self.violations else f"{len(self.violations)} VIOLATIONS"
+        return f"{self.log:5} seed {self.seed:<6} {self.seconds:5.1f} s {numbers}  {verdict}  {done}"
+
+
+async def play(world: World, seed: int, faults: list[Fault] | None = None) -> Episode:
+    """Play the episode of that seed.
+
+    Args:
+        faults: those to inject; by default the seed draws them.
+    """
+    chance = random.Random(f"{seed} {world.log}")
+    drawn = draw(chance, world) if faults is None else faults
+    history = world.history
+    before = len(history.acknowledged), history.retries, len(history.readings)
+    began = time.monotonic()
+    found: list[str] = []
+    took: list[bool] = [False] * len(drawn)
+    try:
+        took = await _under_load(world, drawn, seed)
+        await until_drained(world, DRAIN_SECONDS)
+        found = await verdict(world)
+    except* (TimeoutError, OSError) as error:
+        found = [f"unavailable: {each}" for each in error.exceptions]
+    return Episode(
+        world.log,
+        seed,
+        [fault for fault, reached in zip(drawn, took, strict=True) if reached],
+        [fault for fault, reached in zip(drawn, took, strict=True) if not reached],
+        len(history.acknowledged) - before[0],
+        history.retries - before[1],
+        len(history.readings) - before[2],
+        time.monotonic() - began,
+        found,
+    )
+
+
+async def verdict(world: World) -> list[str]:
+    evidence: Evidence = await read_evidence(world)
+    return violations(world.history, evidence)
+
+
+async def _under_load(world: World, faults: list[Fault], seed: int) -> list[bool]:
+    """Strike while clients act, and heal; whether each fault had its effect. Clients stop when all is well again, so that
+    whatever is left open is answered.
+    """
+    stopped = threading.Event()
+    clients = world.clients(str(seed), f"{seed}")
+    # In a thread: starting a server blocks, and clients are not to notice.
+    load = asyncio.create_task(asyncio.to_thread(asyncio.run, clients.run(stopped.is_set)))
+    try:
+        took, _ = await asyncio.gather(
+            asyncio.gather(*(fault.strike(world) for fault in faults)), asyncio.sleep(LEAST_SECONDS)
+        )
+        await world.heal(HEAL_SECONDS)
+    finally:
+        stopped.set()
+        await load
+    return list(took)
