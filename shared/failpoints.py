@@ -84,7 +84,16 @@ def _parse(text: str) -> dict[str, _Armed]:
     return armed
 
 
-_armed = _parse(os.environ.get("QUNLI_FAILPOINTS", ""))
+_armed: dict[str, _Armed] = {}
+
+
+def arm(text: str) -> None:
+    """Arm the points of `text`, written as in `QUNLI_FAILPOINTS`, and no others."""
+    _armed.clear()
+    _armed.update(_parse(text))
+
+
+arm(os.environ.get("QUNLI_FAILPOINTS", ""))
 
 
 def armed(name: str) -> bool:

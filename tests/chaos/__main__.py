@@ -9,7 +9,7 @@ import signal
 import sys
 import tempfile
 import time
-from contextlib import AsyncExitStack
+from collections.abc import AsyncIterator
 from dataclasses import asdict
 from pathlib import Path
 
@@ -19,6 +19,7 @@ from deploy.local.processes import heed_interrupts
 from tests.chaos.episode import Episode, play
 from tests.chaos.figures import figures
 from tests.chaos.world import World, cluster, world
+from tests.support.forge import forge
 
 EPISODES_OF_A_WORLD = 20
 """Then all begins anew, on the other log: what has to be compared grows with every episode."""
@@ -37,25 +38,30 @@ async def run(seconds: float, seed: int, logs: tuple[str, ...]) -> list[Episode]
         with cluster(folder) as (postgres, disk):
             if disk is None:
                 print("No file system of its own for PostgreSQL could be mounted: no disk will be full.")
-            for number in itertools.count():
-                async with AsyncExitStack() as stack:
+            async with forge() as made:
+                for number in itertools.count():
                     name = f"chaos_{number}"
                     kafka = folder / f"{name}_kafka" if logs[number % len(logs)] == "kafka" else None
-                    place = await stack.enter_async_context(world(postgres, disk, folder / name, name, kafka=kafka))
-                    for _ in range(EPISODES_OF_A_WORLD):
-                        episode = await play(place, seed + len(played))
-                        played.append(episode)
-                        print(episode.told(), flush=True)
-                        if episode.violations:
-                            keep(place, episode)
-                            break  # what is broken stays broken
-                        if time.monotonic() > deadline:
-                            return played
-                    if time.monotonic() > deadline:
-                        return played
+                    async with world(postgres, disk, made.launch, folder / name, name, kafka=kafka) as place:
+                        async for episode in episodes(place, seed + len(played)):
+                            played.append(episode)
+                            if time.monotonic() > deadline:
+                                return played
     finally:
         shutil.rmtree(folder)
-    raise AssertionError
+    raise AssertionError  # the numbers do not end
+
+
+async def episodes(place: World, seed: int) -> AsyncIterator[Episode]:
+    """Episodes in one world, from that seed on, until it has had its share or is broken."""
+    for number in range(seed, seed + EPISODES_OF_A_WORLD):
+        episode = await play(place, number)
+        print(episode.told(), flush=True)
+        if episode.violations:
+            keep(place, episode)
+        yield episode
+        if episode.violations:
+            return  # what is broken stays broken
 
 
 def keep(place: World, episode: Episode) -> None:
@@ -63,9 +69,8 @@ def keep(place: World, episode: Episode) -> None:
     target = KEPT / f"{episode.log}-{episode.seed}"
     shutil.rmtree(target, ignore_errors=True)
     target.mkdir(parents=True)
-    for server in filter(None, (place.postgres.log, place.broker and place.broker.log)):
-        shutil.copy(server, target)
-    for file in (place.output, place.hits):
+    logs = [place.postgres.log, place.output, place.hits]
+    for file in logs if place.broker is None else [*logs, place.broker.log]:
         shutil.copy(file, target)
     (target / "history.json").write_bytes(msgspec.json.encode(asdict(place.history)))
     (target / "violations").write_text("\n".join(episode.violations) + "\n")

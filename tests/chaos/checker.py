@@ -152,7 +152,8 @@ def broken_partitions(evidence: Evidence) -> list[str]:
         for record in records:
             logged[topic, record.partition].append(record)
     for place in committed.keys() | logged.keys():
-        last, seen = START, {}
+        last = START
+        seen: dict[Position, str] = {}
         for record in logged[place]:
             position = Position.parse(record.position)
             if committed[place].get(position) != record.event_id:

@@ -16,6 +16,11 @@ from tests.chaos.world import World
 LEAST_SECONDS = 2.0
 """Of load."""
 
+LEAST_COMMANDS = 60
+"""That are acknowledged while clients act, if they can be within `AFTERWARDS_SECONDS` of the healing."""
+
+AFTERWARDS_SECONDS = 4.0
+
 HEAL_SECONDS = 60.0
 DRAIN_SECONDS = 60.0
 
@@ -93,6 +98,7 @@ async def _under_load(world: World, faults: list[Fault], seed: int) -> list[bool
     whatever is left open is answered.
     """
     stopped = threading.Event()
+    enough = len(world.history.acknowledged) + LEAST_COMMANDS
     clients = world.clients(str(seed), f"{seed}")
     # In a thread: starting a server blocks, and clients are not to notice.
     load = asyncio.create_task(asyncio.to_thread(asyncio.run, clients.run(stopped.is_set)))
@@ -101,6 +107,9 @@ async def _under_load(world: World, faults: list[Fault], seed: int) -> list[bool
             asyncio.gather(*(fault.strike(world) for fault in faults)), asyncio.sleep(LEAST_SECONDS)
         )
         await world.heal(HEAL_SECONDS)
+        deadline = time.monotonic() + AFTERWARDS_SECONDS
+        while len(world.history.acknowledged) < enough and time.monotonic() < deadline:
+            await asyncio.sleep(0.1)
     finally:
         stopped.set()
         await load

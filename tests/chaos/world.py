@@ -7,7 +7,7 @@ import os
 import shutil
 import subprocess
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -28,7 +28,7 @@ from shared.settings import Settings
 from tests.chaos.clients import Clients, Scene
 from tests.chaos.history import History
 from tests.support.issuing import serving_keys
-from tests.support.processes import Role
+from tests.support.processes import Launch, Role
 
 DEFINITIONS: dict[str, Definition[Any]] = {each.name: each for each in (MEMBERSHIP, CONTENT, CAMPAIGNS, SCORING)}
 ROLES = ("api", "relay", "consume")
@@ -37,7 +37,7 @@ SESSION_SECONDS = 3.0
 DISK_BYTES = 700_000_000
 MACHINE = "import purchases:write scores:read"
 DAYS = 3 * 86_400
-SMALL = {"max_connections": 200, "min_wal_size": "32MB", "max_wal_size": "96MB"}
+SMALL: Mapping[str, str | int] = {**FAST, "max_connections": 200, "min_wal_size": "32MB", "max_wal_size": "96MB"}
 
 
 @dataclass
@@ -60,6 +60,7 @@ class World:
     settings: dict[str, Settings]
     environment: dict[str, dict[str, str]]
     roles: dict[str, Role]
+    launch: Launch
     folder: Path
     token: str
     began: datetime
@@ -84,7 +85,7 @@ class World:
     def another(self, role: Role) -> Role:
         """A second process of the same role."""
         service, word = role.name.split()
-        return Role(service, word, self.environment[service], self.hits, self.output)
+        return Role(service, word, self.environment[service], self.hits, self.output, self.launch)
 
     async def heal(self, seconds: float) -> None:
         """Have both servers, and every role with its clock right and nothing armed, run and be ready.
@@ -111,11 +112,12 @@ async def _until_ready(role: Role, seconds: float) -> None:
 
 @asynccontextmanager
 async def world(
-    postgres: EmbeddedPostgres, disk: Path | None, folder: Path, name: str, *, kafka: Path | None
+    postgres: EmbeddedPostgres, disk: Path | None, launch: Launch, folder: Path, name: str, *, kafka: Path | None
 ) -> AsyncIterator[World]:
     """New databases, new topics, all roles running, and a community with members.
 
     Args:
+        launch: how processes are started.
         kafka: where a broker of its own is put; None: on `LocalLog`.
     """
     folder.mkdir(parents=True)
@@ -144,7 +146,7 @@ async def world(
             await definition.migrate(settings[service])
             for role in ROLES:
                 roles[f"{service} {role}"] = Role(
-                    service, role, environment[service], folder / "hits", folder / "output"
+                    service, role, environment[service], folder / "hits", folder / "output", launch
                 )
         await postgres.ensure_database(f"{name}_log")
         (folder / "hits").touch()
@@ -160,6 +162,7 @@ async def world(
             settings,
             environment,
             roles,
+            launch,
             folder,
             token,
             await _database_clock(settings["membership"]),
@@ -192,7 +195,7 @@ def cluster(folder: Path) -> Iterator[tuple[EmbeddedPostgres, Path | None]]:
     disk.mkdir(parents=True)
     mounted = _mount(disk)
     try:
-        with EmbeddedPostgres(disk / "postgres", settings={**FAST, **SMALL}) as postgres:
+        with EmbeddedPostgres(disk / "postgres", settings=SMALL) as postgres:
             yield postgres, disk if mounted else None
     finally:
         if mounted:

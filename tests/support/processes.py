@@ -5,12 +5,46 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Protocol, TypeAlias
 
 import httpx
 
 READY_SECONDS = 40
+
+
+class Running(Protocol):
+    """A process that was started: as much of `asyncio.subprocess.Process` as is needed here."""
+
+    @property
+    def returncode(self) -> int | None: ...
+
+    async def wait(self) -> int: ...
+
+    def send_signal(self, signal: int) -> None: ...
+
+
+Launch: TypeAlias = Callable[[Sequence[str], Mapping[str, str], Path, int], Awaitable[Running]]
+"""Start `python -m <words>` with that environment, file for its output, and seconds by which its clock is wrong."""
+
+
+async def by_interpreter(
+    words: Sequence[str], environment: Mapping[str, str], output: Path, clock_seconds: int
+) -> Running:
+    """Start it with an interpreter of its own."""
+    clock = ["tests.support.clocks", str(clock_seconds)] if clock_seconds else []
+    with output.open("ab") as file:
+        return await asyncio.create_subprocess_exec(
+            sys.executable,
+            "-m",
+            *clock,
+            *words,
+            env=environment,
+            stdout=file,
+            stderr=file,
+            stdin=asyncio.subprocess.DEVNULL,
+        )
 
 
 def free_port() -> int:
@@ -27,9 +61,18 @@ class Role:
         environment: settings of the service.
         hits: file to which processes append the failpoints they reach.
         output: file for what the processes print.
+        launch: how they are started.
     """
 
-    def __init__(self, service: str, role: str, environment: Mapping[str, str], hits: Path, output: Path) -> None:
+    def __init__(
+        self,
+        service: str,
+        role: str,
+        environment: Mapping[str, str],
+        hits: Path,
+        output: Path,
+        launch: Launch = by_interpreter,
+    ) -> None:
         self.name = f"{service} {role}"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/{service}"
@@ -37,7 +80,8 @@ class Role:
         self._environment = {**environment, "QUNLI_PORT": str(self.port)}
         self._hits = hits
         self._output = output
-        self._process: asyncio.subprocess.Process | None = None
+        self._launch = launch
+        self._process: Running | None = None
 
     @property
     def runs(self) -> bool:
@@ -52,17 +96,7 @@ class Role:
         """
         environment = {**os.environ, **self._environment, "QUNLI_FAILPOINTS": failpoints}
         environment["QUNLI_FAILPOINTS_LOG"] = str(self._hits)
-        command = ["-m", "tests.support.clocks", str(clock_seconds)] if clock_seconds else ["-m"]
-        with self._output.open("ab") as output:
-            self._process = await asyncio.create_subprocess_exec(
-                sys.executable,
-                *command,
-                *self._words,
-                env=environment,
-                stdout=output,
-                stderr=output,
-                stdin=asyncio.subprocess.DEVNULL,
-            )
+        self._process = await self._launch(self._words, environment, self._output, clock_seconds)
 
     async def is_ready(self) -> bool:
         async with httpx.AsyncClient(timeout=5) as client:
@@ -92,7 +126,7 @@ class Role:
     async def kill(self) -> None:
         """SIGKILL, if it runs."""
         if self._process is not None and self._process.returncode is None:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
 
     def pause(self) -> None:
@@ -114,6 +148,6 @@ class Role:
             async with asyncio.timeout(12):
                 await self._process.wait()
         except TimeoutError:
-            self._process.kill()
+            self._process.send_signal(signal.SIGKILL)
             await self._process.wait()
             raise
