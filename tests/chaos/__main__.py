@@ -28,10 +28,9 @@ KEPT = Path(".state") / "chaos"
 LOGS = {"local": ("local",), "kafka": ("kafka",), "both": ("local", "kafka")}
 
 
-async def run(seconds: float, seed: int, logs: tuple[str, ...]) -> list[Episode]:
-    """Episodes with the seeds `seed`, `seed + 1` … until the time is over; at least one."""
+async def run(seconds: float, seed: int, logs: tuple[str, ...], played: list[Episode]) -> None:
+    """Episodes with the seeds `seed`, `seed + 1` … until the time is over; at least one. They are put into `played`."""
     deadline = time.monotonic() + seconds
-    played: list[Episode] = []
     folder = Path(tempfile.mkdtemp(prefix="qunli-chaos-"))
     folder.chmod(0o755)
     try:
@@ -46,10 +45,9 @@ async def run(seconds: float, seed: int, logs: tuple[str, ...]) -> list[Episode]
                         async for episode in episodes(place, seed + len(played)):
                             played.append(episode)
                             if time.monotonic() > deadline:
-                                return played
+                                return
     finally:
         shutil.rmtree(folder)
-    raise AssertionError  # the numbers do not end
 
 
 async def episodes(place: World, seed: int) -> AsyncIterator[Episode]:
@@ -84,8 +82,13 @@ def main() -> int:
     heed_interrupts()
     seconds = float(os.environ.get("SECONDS") or 600)
     seed = int(os.environ.get("SEED") or random.randrange(1_000_000))
-    played = asyncio.run(run(seconds, seed, LOGS[os.environ.get("LOG") or "both"]))
-    print(figures(played))
+    played: list[Episode] = []
+    try:
+        asyncio.run(run(seconds, seed, LOGS[os.environ.get("LOG") or "both"], played))
+    except KeyboardInterrupt:
+        print("Stopped.")
+    finally:
+        print(figures(played), flush=True)
     return 1 if any(episode.violations for episode in played) else 0
 
 

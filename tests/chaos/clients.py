@@ -8,6 +8,7 @@ from typing import Any
 
 import httpx
 
+from shared.codes import ALPHABET, LENGTH
 from tests.chaos.history import Acknowledged, History, Reading
 
 CLIENTS = 8
@@ -136,7 +137,7 @@ class Clients:
         self._scene.invitations.append((answer.json()["code"], person))
 
     async def _join(self) -> None:
-        """With an invitation, with the code of a share, often one that membership has not heard of, or with nothing."""
+        """With an invitation, with the code of a share, often the newest, with a code that nobody has made, or with nothing."""
         marker = self._marker("join")
         name = f"person-{marker.removeprefix('join-')}"
         way = {"layer": "touchpoint", "channel": marker, "scene": "outdoor", "space": "physical"}
@@ -146,7 +147,9 @@ class Clients:
         if drawn < 0.4 and self._scene.shares:
             share = self._scene.shares[-1] if drawn < 0.2 else self._random.choice(self._scene.shares)
             by, body["share_code"] = share.by, share.code
-        elif drawn < 0.8:
+        elif drawn < 0.55:
+            body["share_code"] = self._code_of_nobody()
+        elif drawn < 0.85:
             body["invitation"], by = self._random.choice(self._scene.invitations)
         path = f"{self._place}/members"
         referrer = None if by is None else by.name
@@ -249,6 +252,8 @@ class Clients:
         }
         if share is not None:
             order["share_code"] = share.code
+        elif self._random.random() < 0.2:
+            order["share_code"] = self._code_of_nobody()
         answer = await self._command(
             "purchase-recorded.v1",
             marker,
@@ -368,6 +373,10 @@ class Clients:
                     if answer.status_code != 503 and not busy:
                         return answer, attempts
                 await asyncio.sleep(self._random.uniform(0.03, 0.15))
+
+    def _code_of_nobody(self) -> str:
+        """A code that is not told from one that was made, and that nobody has heard of yet."""
+        return "".join(self._random.choices(ALPHABET, k=LENGTH))
 
     def _marker(self, stem: str) -> str:
         self._number += 1

@@ -21,8 +21,9 @@ LEAST_COMMANDS = 60
 
 AFTERWARDS_SECONDS = 4.0
 
-HEAL_SECONDS = 60.0
-DRAIN_SECONDS = 60.0
+HEAL_SECONDS = 120.0
+DRAIN_SECONDS = 120.0
+"""Far more than it takes: the machine may be busy with other things."""
 
 
 @dataclass(frozen=True)

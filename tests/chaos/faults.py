@@ -17,7 +17,7 @@ from tests.chaos.world import DEFINITIONS, SESSION_SECONDS, World
 from tests.support.clocks import movable
 from tests.support.processes import Role
 
-REACH_SECONDS = 15.0
+REACH_SECONDS = 25.0
 """How long a failpoint is waited for."""
 
 PAUSE_SECONDS = SESSION_SECONDS + 2.5
@@ -88,9 +88,12 @@ def points_of(role: str) -> list[str]:
 
 
 def at_failpoint(chance: random.Random, world: World) -> Fault:
-    """Killed by SIGKILL in the middle of what it does; the process is started anew to be armed."""
     role = _role(chance, world, lambda name: name != "scoring api")
-    point, hit = chance.choice(points_of(role.name)), chance.choice((1, 1, 2, 5))
+    return kill_at(role, chance.choice(points_of(role.name)), chance.choice((1, 1, 2, 5)))
+
+
+def kill_at(role: Role, point: str, hit: int = 1) -> Fault:
+    """Killed by SIGKILL in the middle of what it does; the process is started anew to be armed."""
 
     async def strike(_: World) -> bool:
         await role.kill()
@@ -158,9 +161,16 @@ def revoked(chance: random.Random, world: World) -> Fault:
 
 
 def paused(chance: random.Random, world: World) -> Fault:
-    """Stopped beyond its timeouts while another one takes over; then it goes on as if nothing had been."""
     role = _role(chance, world, lambda name: not name.endswith("api"))
-    cut = role.name.endswith("relay") and chance.random() < 0.6
+    return stopped(role, cut=role.name.endswith("relay") and chance.random() < 0.6)
+
+
+def stopped(role: Role, *, cut: bool = False) -> Fault:
+    """Stopped beyond its timeouts while another one takes over; then it goes on as if nothing had been.
+
+    Args:
+        cut: end its database session meanwhile, and with it the lock of a relay.
+    """
 
     async def strike(world: World) -> bool:
         second = world.another(role)

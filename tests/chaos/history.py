@@ -1,6 +1,6 @@
 """What the clients of a run were told: the one side of every comparison."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -127,5 +127,5 @@ class Evidence:
     parked: list[str]
     began: datetime
     ended: datetime
-    sums: Mapping[str, tuple[Sequence[Any], Sequence[Any]]]
+    sums: dict[str, tuple[Sequence[Any], Sequence[Any]]]
     scores: Scores
