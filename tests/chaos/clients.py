@@ -2,7 +2,7 @@
 
 import asyncio
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -64,14 +64,14 @@ class Clients:
     """Some clients in one event loop.
 
     Args:
-        urls: of the API of each service.
+        urls: of the processes of each service's API; every request, and every repeat, goes to any of them.
         token: of a machine that may act for anybody.
         name: of the episode; stands in every marker and key.
     """
 
     def __init__(
         self,
-        urls: Mapping[str, str],
+        urls: Mapping[str, Sequence[str]],
         token: str,
         scene: Scene,
         history: History,
@@ -365,7 +365,8 @@ class Clients:
             while True:
                 attempts += 1
                 try:
-                    answer = await self._http.request(method, self._urls[service] + path, headers=headers, json=body)
+                    url = self._random.choice(self._urls[service]) + path
+                    answer = await self._http.request(method, url, headers=headers, json=body)
                 except httpx.TransportError:
                     pass
                 else:

@@ -58,6 +58,7 @@ def draw(chance: random.Random, world: World) -> list[Fault]:
         killed: 2,
         revoked: 0.7,
         paused: 1.5,
+        stopped_writing: 1.5,
         postgres_restarted: 1.2,
         held_transaction: 1.5,
     }
@@ -74,11 +75,10 @@ def draw(chance: random.Random, world: World) -> list[Fault]:
     return list(found.values())
 
 
-def points_of(role: str) -> list[str]:
+def points_of(service: str, role: str) -> list[str]:
     """The failpoints that a process of this role may reach."""
-    service, word = role.split()
-    prefixes = {"api": ["gateway."], "relay": ["relay."], "consume": ["consumer."]}[word]
-    if word == "consume":
+    prefixes = {"api": ["gateway."], "relay": ["relay."], "consume": ["consumer."]}[role]
+    if role == "consume":
         prefixes += {
             "membership": ["settler.", "gateway."],
             "campaigns": ["attribution.", "gateway."],
@@ -89,7 +89,7 @@ def points_of(role: str) -> list[str]:
 
 def at_failpoint(chance: random.Random, world: World) -> Fault:
     role = _role(chance, world, lambda name: name != "scoring api")
-    return kill_at(role, chance.choice(points_of(role.name)), chance.choice((1, 1, 2, 5)))
+    return kill_at(role, chance.choice(points_of(role.service, role.role)), chance.choice((1, 1, 2, 5)))
 
 
 def kill_at(role: Role, point: str, hit: int = 1) -> Fault:
@@ -102,7 +102,7 @@ def kill_at(role: Role, point: str, hit: int = 1) -> Fault:
         await role.start()
         return reached
 
-    return Fault(f"kill at a failpoint of {role.name.split()[1]}", role.name, f"{role.name} at {point}@{hit}", strike)
+    return Fault(f"kill at a failpoint of {role.role}", role.name, f"{role.name} at {point}@{hit}", strike)
 
 
 async def _killed_at(role: Role, armed: str) -> bool:
@@ -181,7 +181,7 @@ def stopped(role: Role, *, cut: bool = False) -> Fault:
             role.pause()
             try:
                 if cut:
-                    await _cut_sessions(world, role.name)
+                    await _cut_sessions(world, role.service)
                 await asyncio.sleep(PAUSE_SECONDS)
             finally:
                 role.resume()
@@ -191,12 +191,40 @@ def stopped(role: Role, *, cut: bool = False) -> Fault:
         return True
 
     told = f"{role.name} stopped for {PAUSE_SECONDS} s{', its session lost' if cut else ''}"
-    return Fault(f"SIGSTOP of {role.name.split()[1]}", role.name, told, strike)
+    return Fault(f"SIGSTOP of {role.role}", role.name, told, strike)
 
 
-async def _cut_sessions(world: World, role: str) -> None:
+def stopped_writing(chance: random.Random, world: World) -> Fault:
+    role = _role(chance, world, lambda name: name.endswith("api") and name != "scoring api")
+    return stopped_before_commit(role, chance.choice((1, 2, 5)), chance.uniform(1, 4))
+
+
+def stopped_before_commit(role: Role, hit: int, seconds: float) -> Fault:
+    """Stopped with facts that are written and not committed, while the other process of the API goes on: its locks are
+    held, nobody may read past it, and it may still commit.
+    """
+
+    async def stands() -> bool:
+        return role.stands
+
+    async def strike(_: World) -> bool:
+        await role.kill()
+        await role.start(f"gateway.before-commit=stop@{hit}")
+        try:
+            await _until(stands, REACH_SECONDS)
+        except TimeoutError:
+            await role.kill()
+            await role.start()
+            return False
+        await asyncio.sleep(seconds)
+        role.resume()
+        return True
+
+    return Fault("SIGSTOP of api", role.name, f"{role.name} stopped before a commit for {seconds:.1f} s", strike)
+
+
+async def _cut_sessions(world: World, service: str) -> None:
     """End the session of a stopped relay, and its lock with it, as a network does that forgets a connection."""
-    service = role.split()[0]
     with contextlib.suppress(asyncpg.PostgresError, OSError):
         connection = await world.connect(service)
         try:

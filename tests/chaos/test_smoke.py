@@ -13,7 +13,7 @@ from shared.failpoints import POINTS
 from tests.chaos import faults
 from tests.chaos.episode import play, verdict
 from tests.chaos.faults import Fault, kill_at
-from tests.chaos.world import ROLES, World, cluster, world
+from tests.chaos.world import DEFINITIONS, ROLES, World, cluster, world
 from tests.support.forge import forge
 
 
@@ -93,8 +93,7 @@ async def test_promises_are_kept_on_kafka() -> None:
 
 
 def test_every_failpoint_of_a_process_that_runs_for_good_is_drawn() -> None:
-    roles = [f"{service} {role}" for service in ("membership", "campaigns", "scoring") for role in ROLES]
-    drawn = {point for role in roles for point in faults.points_of(role)}
+    drawn = {point for service in DEFINITIONS for role in ROLES for point in faults.points_of(service, role)}
     assert drawn == POINTS - faults.ELSEWHERE
     assert {
         point.split(".")[0] for point in faults.ELSEWHERE - {"consumer.in-revoke", "scoring.before-split-commit"}

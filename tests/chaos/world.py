@@ -32,6 +32,9 @@ from tests.support.processes import Launch, Role
 
 DEFINITIONS: dict[str, Definition[Any]] = {each.name: each for each in (MEMBERSHIP, CONTENT, CAMPAIGNS, SCORING)}
 ROLES = ("api", "relay", "consume")
+TWICE = ("membership", "content", "campaigns")
+"""Two processes of their API run: one alone writes its batches one after another, and meets nobody."""
+
 FIRST_MEMBERS = 6
 SESSION_SECONDS = 3.0
 DISK_BYTES = 700_000_000
@@ -76,7 +79,10 @@ class World:
         return self.folder / "output"
 
     def clients(self, name: str, seed: str) -> Clients:
-        urls = {service: self.roles[f"{service} api"].url for service in DEFINITIONS}
+        urls = {
+            service: [role.url for role in self.roles.values() if (role.service, role.role) == (service, "api")]
+            for service in DEFINITIONS
+        }
         return Clients(urls, self.token, self.scene, self.history, name=name, seed=seed)
 
     async def connect(self, service: str) -> asyncpg.Connection:
@@ -84,8 +90,7 @@ class World:
 
     def another(self, role: Role) -> Role:
         """A second process of the same role."""
-        service, word = role.name.split()
-        return Role(service, word, self.environment[service], self.hits, self.output, self.launch)
+        return Role(role.service, role.role, self.environment[role.service], self.hits, self.output, self.launch)
 
     async def heal(self, seconds: float) -> None:
         """Have both servers, and every role with its clock right and nothing armed, run and be ready.
@@ -144,9 +149,12 @@ async def world(
             settings[service] = Settings.model_validate({**own, "services": tuple(DEFINITIONS)})
             await postgres.ensure_database(f"{name}_{service}")
             await definition.migrate(settings[service])
-            for role in ROLES:
-                roles[f"{service} {role}"] = Role(
-                    service, role, environment[service], folder / "hits", folder / "output", launch
+            names = {f"{service} {role}": role for role in ROLES}
+            if service in TWICE:
+                names[f"second {service} api"] = "api"
+            for label, role in names.items():
+                roles[label] = Role(
+                    service, role, environment[service], folder / "hits", folder / "output", launch, label
                 )
         await postgres.ensure_database(f"{name}_log")
         (folder / "hits").touch()
@@ -169,7 +177,7 @@ async def world(
         )
         try:
             await place.heal(90)
-            await place.clients("0", name).found(FIRST_MEMBERS)
+            await place.clients("first", name).found(FIRST_MEMBERS)
             yield place
         finally:
             await asyncio.gather(*(role.kill() for role in roles.values()))

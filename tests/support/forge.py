@@ -29,7 +29,7 @@ class Forged:
     """A process that the forge has started. It is the forge's child, so the forge tells how it ended."""
 
     def __init__(self, pid: int) -> None:
-        self._pid = pid
+        self.pid = pid
         self._ended = asyncio.Event()
         self.returncode: int | None = None
 
@@ -40,7 +40,7 @@ class Forged:
 
     def send_signal(self, signal: int) -> None:
         with suppress(ProcessLookupError):
-            os.kill(self._pid, signal)
+            os.kill(self.pid, signal)
 
     def end(self, code: int) -> None:
         self.returncode = code

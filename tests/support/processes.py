@@ -18,6 +18,9 @@ class Running(Protocol):
     """A process that was started: as much of `asyncio.subprocess.Process` as is needed here."""
 
     @property
+    def pid(self) -> int: ...
+
+    @property
     def returncode(self) -> int | None: ...
 
     async def wait(self) -> int: ...
@@ -62,6 +65,7 @@ class Role:
         hits: file to which processes append the failpoints they reach.
         output: file for what the processes print.
         launch: how they are started.
+        name: by which it is told from others of the same role.
     """
 
     def __init__(
@@ -72,8 +76,11 @@ class Role:
         hits: Path,
         output: Path,
         launch: Launch = by_interpreter,
+        name: str | None = None,
     ) -> None:
-        self.name = f"{service} {role}"
+        self.service = service
+        self.role = role
+        self.name = name or f"{service} {role}"
         self.port = free_port()
         self.url = f"http://127.0.0.1:{self.port}/{service}"
         self._words = [f"services.{service}", role]
@@ -86,6 +93,16 @@ class Role:
     @property
     def runs(self) -> bool:
         return self._process is not None and self._process.returncode is None
+
+    @property
+    def stands(self) -> bool:
+        """Whether a signal has stopped it."""
+        assert self._process is not None
+        try:
+            stat = Path(f"/proc/{self._process.pid}/stat").read_text()
+        except OSError:  # it has ended
+            return False
+        return stat.rpartition(")")[2].split()[0] == "T"
 
     async def start(self, failpoints: str = "", *, clock_seconds: int = 0) -> None:
         """Start it.
