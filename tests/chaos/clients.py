@@ -2,6 +2,7 @@
 
 import asyncio
 import random
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -13,8 +14,10 @@ from tests.chaos.history import Acknowledged, History, Reading
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.04
-REQUEST_SECONDS = 5
-PATIENCE_SECONDS = 90.0
+REQUEST_SECONDS = 15
+PATIENCE_SECONDS = 240.0
+"""Far more than it takes: the machine may be busy with other things."""
+
 REPEATED = 0.05
 READ = 0.2
 KINDS = ("like", "love", "thanks", "insightful")
@@ -360,20 +363,22 @@ class Clients:
         """One request, repeated until it is answered otherwise than by "not now"; and how often it was sent."""
         given = {"Idempotency-Key": key, "If-Match": etag, "Consistency-Token": after, "Acting-Person": person}
         headers = {name: value for name, value in given.items() if value} | {"Authorization": f"Bearer {self._token}"}
-        attempts = 0
-        async with asyncio.timeout(PATIENCE_SECONDS):
-            while True:
-                attempts += 1
-                try:
-                    url = self._random.choice(self._urls[service]) + path
-                    answer = await self._http.request(method, url, headers=headers, json=body)
-                except httpx.TransportError:
-                    pass
-                else:
-                    busy = answer.status_code == 409 and "idempotency-key-in-use" in answer.text
-                    if answer.status_code != 503 and not busy:
-                        return answer, attempts
-                await asyncio.sleep(self._random.uniform(0.03, 0.15))
+        attempts, last = 0, ""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while time.monotonic() < deadline:
+            attempts += 1
+            try:
+                url = self._random.choice(self._urls[service]) + path
+                answer = await self._http.request(method, url, headers=headers, json=body)
+            except httpx.TransportError as error:
+                last = repr(error)
+            else:
+                busy = answer.status_code == 409 and "idempotency-key-in-use" in answer.text
+                if answer.status_code != 503 and not busy:
+                    return answer, attempts
+                last = answer.text
+            await asyncio.sleep(self._random.uniform(0.03, 0.15))
+        raise TimeoutError(f"{method} {service} {path} is not answered, sent {attempts} times: {last}")
 
     def _code_of_nobody(self) -> str:
         """A code that is not told from one that was made, and that nobody has heard of yet."""

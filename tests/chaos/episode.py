@@ -74,8 +74,8 @@ async def play(world: World, seed: int, faults: list[Fault] | None = None) -> Ep
         took = await _under_load(world, drawn, seed)
         await until_drained(world, DRAIN_SECONDS)
         found = await verdict(world)
-    except* (TimeoutError, OSError) as error:
-        found = [f"unavailable: {each}" for each in error.exceptions]
+    except (TimeoutError, OSError, ExceptionGroup) as error:
+        found = [f"unfinished: {each!r}" for each in _leaves(error)]
     return Episode(
         world.log,
         seed,
@@ -87,6 +87,13 @@ async def play(world: World, seed: int, faults: list[Fault] | None = None) -> Ep
         time.monotonic() - began,
         found,
     )
+
+
+def _leaves(error: Exception) -> list[Exception]:
+    """What a group of exceptions consists of."""
+    if isinstance(error, ExceptionGroup):
+        return [leaf for each in error.exceptions for leaf in _leaves(each)]
+    return [error]
 
 
 async def verdict(world: World) -> list[str]:
