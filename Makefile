@@ -7,7 +7,7 @@ RUN := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
 .DEFAULT_GOAL := help
-.PHONY: help install run demo import kafka reset test check fix mutants bench soak lock
+.PHONY: help install run demo import kafka reset test check fix chaos mutants bench soak lock
 
 help: ## Show this menu
 	@awk -F ':.*## ' '/^[a-z]+:.*## / { printf "  make %-9s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -42,6 +42,9 @@ check: install ## Check style, types and who may import whom
 fix: install ## Repair style where a tool can
 	@.venv/bin/ruff check --fix .
 	@.venv/bin/ruff format .
+
+chaos: install ## Break the running system at random, and check what came of it [SECONDS=600] [SEED=n] [LOG=both|local|kafka]
+	@SECONDS=$(or $(SECONDS),600) SEED="$(SEED)" LOG=$(if $(filter file,$(origin LOG)),both,$(LOG)) exec $(RUN) -m tests.chaos
 
 mutants: install ## Break each promise once and see the tests fail [ONLY="name …"]
 	@exec $(RUN) -m tests.mutants.run $(ONLY)

@@ -42,6 +42,11 @@ POINTS = frozenset(
         "deadletters.after-park",
         "deadletters.before-replay-commit",
         "deadletters.after-replay-commit",
+        # tasks in the background that write commands: of campaigns, of membership
+        "attribution.before-chains",
+        "attribution.after-chains",
+        "settler.before-settling",
+        "settler.after-settling",
         # scoring
         "scoring.after-journal",
         "scoring.after-entries",
@@ -80,7 +85,16 @@ def _parse(text: str) -> dict[str, _Armed]:
     return armed
 
 
-_armed = _parse(os.environ.get("QUNLI_FAILPOINTS", ""))
+_armed: dict[str, _Armed] = {}
+
+
+def arm(text: str) -> None:
+    """Arm the points of `text`, written as in `QUNLI_FAILPOINTS`, and no others."""
+    _armed.clear()
+    _armed.update(_parse(text))
+
+
+arm(os.environ.get("QUNLI_FAILPOINTS", ""))
 
 
 def armed(name: str) -> bool:

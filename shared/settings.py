@@ -44,6 +44,9 @@ class Settings(HttpSettings, ObservabilitySettings, BaseSettings):
     writer_connections: int = Field(8, ge=2, description="Most connections of this process that write.")
     reader_connections: int = Field(4, ge=1, description="Most connections of this process that read.")
     consumer_workers: int = Field(3, ge=1, le=16, description="Lane transactions of this process at a time.")
+    consumer_session_seconds: float = Field(
+        10.0, ge=1, description="A consumer silent for so long loses its lanes to others."
+    )
     consumer_batch_records: int = Field(10_000, ge=1, description="Records of one lane transaction.")
     stalled_seconds: float = Field(60.0, gt=0, description="Without progress for so long, a consumer is not alive.")
     outbox_keep_seconds: float = Field(600.0, ge=0, description="How long acknowledged rows stay in the outbox.")

@@ -15,6 +15,7 @@ from services.campaigns.evidence import CodeAsked, Found, ReferrerAsked, Referre
 from shared.commands.command import Answer, Command, Decision, Known, Stream
 from shared.database import ACQUIRE_SECONDS
 from shared.errors import Unavailable
+from shared.failpoints import failpoint
 from shared.messaging.log import LogUnavailable
 from shared.messaging.watermarks import WatermarkReader
 from shared.position import Position
@@ -89,8 +90,11 @@ class Attribution:
         left = 0
         after = (datetime.min.replace(tzinfo=UTC), "")
         while page := await self._page(after):
-            chains = await self._chains(page)
-            left += len(page) - await self._fix(chains)
+            if chains := await self._chains(page):
+                await failpoint("attribution.before-chains")
+                left -= await self._fix(chains)
+                await failpoint("attribution.after-chains")
+            left += len(page)
             after = (page[-1].recorded_at, page[-1].stream.id)
         return left
 

@@ -15,6 +15,7 @@ from services.membership.streams import referral_stream
 from shared.commands.command import Answer, Command, Decision, Known
 from shared.database import ACQUIRE_SECONDS
 from shared.errors import Unavailable
+from shared.failpoints import failpoint
 from shared.lifecycle import Run
 from shared.messaging.watermarks import WatermarkReader, folded_arguments
 from shared.position import Position
@@ -110,9 +111,13 @@ class Settler:
                 sponsors[join.join] = Sponsor(inviter, roots[organization, inviter]) if inviter else None
             if sponsors:
                 commands.append(settling(organization, person, sponsors))
+        if not commands:
+            return
+        await failpoint("settler.before-settling")
         for outcome in await asyncio.gather(*map(self._kernel.gateway.run, commands), return_exceptions=True):
             if isinstance(outcome, BaseException) and not isinstance(outcome, Unavailable):
                 raise outcome  # whom others were busy with is settled in the next round
+        await failpoint("settler.after-settling")
 
     async def _inviters(self, page: Sequence[Deferred]) -> dict[str, str | None]:
         """By join: who invited; None: nobody, for sure. A join of which that cannot be told yet is left out."""

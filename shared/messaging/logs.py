@@ -19,8 +19,18 @@ async def open_log(settings: Settings, *, client_id: str) -> Log:
     if settings.log == "local":
         if settings.local_log_url is None:
             raise ValueError("QUNLI_LOG=local needs QUNLI_LOCAL_LOG_URL, the database of the local log")
-        return await LocalLog.open(settings.local_log_url.get_secret_value())
-    return await KafkaLog.open(settings.kafka_bootstrap_servers, client_id=client_id, security=_security(settings))
+        return await LocalLog.open(
+            settings.local_log_url.get_secret_value(),
+            heartbeat_seconds=settings.consumer_session_seconds / 5,
+            session_timeout_seconds=settings.consumer_session_seconds,
+        )
+    return await KafkaLog.open(
+        settings.kafka_bootstrap_servers,
+        client_id=client_id,
+        security=_security(settings),
+        heartbeat_seconds=settings.consumer_session_seconds / 10,
+        session_timeout_seconds=settings.consumer_session_seconds,
+    )
 
 
 def _security(settings: Settings) -> dict[str, Any]:

@@ -13,8 +13,8 @@ from shared.messaging.logs import open_log
 from tests.kills.check import check_log, check_scores, check_writes, until_quiet
 from tests.kills.load import Load
 from tests.kills.poison import heal_and_replay, plant_poison
-from tests.kills.processes import Role
 from tests.kills.world import PERSONS, World, world
+from tests.support.processes import Role
 
 KILL_SECONDS = 90
 CLIENTS = 12
@@ -26,9 +26,11 @@ VICTIMS = {
     "scoring": "scoring consume",
 }
 """Who is killed at a point, by the first part of the point's name. Those of dead letters have a test of their own, and so
-have those of a rebuild (tests/scoring/test_rebuild.py)."""
+have those of a rebuild (tests/scoring/test_rebuild.py) and of the tasks in the background (tests/chaos)."""
 
-ELSEWHERE = {point for point in POINTS if point.startswith(("deadletters.", "rebuild."))} | {"consumer.in-revoke"}
+ELSEWHERE = {"consumer.in-revoke"} | {
+    point for point in POINTS if point.startswith(("deadletters.", "rebuild.", "attribution.", "settler."))
+}
 
 
 ONCE = "scoring.before-split-commit"

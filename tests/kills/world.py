@@ -1,11 +1,9 @@
 """A community with members on real servers, and the roles of content and scoring as processes that can be killed."""
 
 import asyncio
-import http.server
 import json
-import threading
-from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -24,7 +22,8 @@ from shared.messaging.logs import open_log
 from shared.roles import api_app, consumer_tasks, make_consumer, make_relay
 from shared.service import Definition, Kernel
 from shared.settings import Settings
-from tests.kills.processes import Role
+from tests.support.issuing import serving_keys
+from tests.support.processes import Role
 
 ORGANIZATION = "acme"
 SERVICES = ("membership", "content", "scoring")
@@ -110,32 +109,6 @@ async def world(
         finally:
             for role in roles.values():
                 await role.stop()
-
-
-@contextmanager
-def serving_keys(issuer: DevelopmentIssuer) -> Iterator[str]:
-    """The issuer's public keys on a loopback port."""
-    document = json.dumps({"keys": issuer.documents()}).encode()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.send_response(200)
-            self.send_header("content-type", "application/json")
-            self.send_header("content-length", str(len(document)))
-            self.end_headers()
-            self.wfile.write(document)
-
-        def log_message(self, format: str, *arguments: Any) -> None:
-            return
-
-    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}/jwks.json"
-        finally:
-            server.shutdown()
-            thread.join()
 
 
 async def _settle(settings: dict[str, Settings], issuer: DevelopmentIssuer) -> str:

@@ -12,9 +12,9 @@ import pytest
 from shared.command_line import DRAIN_SECONDS
 from shared.http.issuer import DevelopmentIssuer
 from shared.settings import Settings
-from tests.kills.processes import Role
-from tests.kills.world import serving_keys
 from tests.scoring.story import Story
+from tests.support.issuing import serving_keys
+from tests.support.processes import Role
 from tests.support.streaming import reading
 
 READERS = 25
