@@ -34,6 +34,9 @@ DEFINITIONS: dict[str, Definition[Any]] = {each.name: each for each in (MEMBERSH
 ROLES = ("api", "relay", "consume")
 FIRST_MEMBERS = 6
 SESSION_SECONDS = 3.0
+START_SECONDS = 240.0
+"""Far more than it takes: the machine may be busy with other things."""
+
 DISK_BYTES = 700_000_000
 MACHINE = "import purchases:write scores:read"
 DAYS = 3 * 86_400
@@ -93,9 +96,9 @@ class World:
         Raises:
             TimeoutError: they are not.
         """
-        self.postgres.start()
+        self.postgres.start(seconds)
         if self.broker is not None:
-            self.broker.start()
+            self.broker.start(seconds)
         await asyncio.gather(*(_until_ready(role, seconds) for role in self.roles.values()))
 
 
@@ -122,7 +125,10 @@ async def world(
     """
     folder.mkdir(parents=True)
     with contextlib.ExitStack() as stack:
-        broker = stack.enter_context(EmbeddedKafka(kafka, heap="384m")) if kafka is not None else None
+        broker = None if kafka is None else EmbeddedKafka(kafka, heap="384m")
+        if broker is not None:
+            stack.callback(broker.stop)
+            broker.start(START_SECONDS)
         common: dict[str, Any] = {
             "mode": "local",
             "log": "local" if broker is None else "kafka",
@@ -168,7 +174,7 @@ async def world(
             await _database_clock(settings["membership"]),
         )
         try:
-            await place.heal(90)
+            await place.heal(START_SECONDS)
             await place.clients("0", name).found(FIRST_MEMBERS)
             yield place
         finally:
