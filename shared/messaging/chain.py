@@ -22,13 +22,18 @@ class Halt(NamedTuple):
 
 
 class Void(NamedTuple):
-    """What a restore has undone in a partition: the facts after `after` whose epoch is lower than `epoch`."""
+    """What a restore has undone in a partition: the facts between two positions, these not included.
+
+    Attributes:
+        epoch: the first one after the restore.
+    """
 
     epoch: int
     after: Position
+    before: Position
 
     def covers(self, position: Position) -> bool:
-        return position.epoch < self.epoch and position > self.after
+        return self.after < position < self.before
 
 
 def is_void(voids: Sequence[Void], position_text: str) -> bool:
@@ -66,11 +71,13 @@ class Chain(msgspec.Struct):
         next_offset = self.next_offset
         last = str(self.position)
         epoch = f"{self.position.epoch}-"
+        # Of what comes after that epoch's first fact nothing is undone by it.
+        voids = [void for void in self.voids if void.epoch > self.position.epoch]
         for record in records:
             if record.offset < next_offset:
                 continue
             position = record.position
-            if self.voids and is_void(self.voids, position):
+            if voids and is_void(voids, position):
                 next_offset = record.offset + 1
                 continue
             # Nearly every record follows the one before; only the others are worth parsing.
@@ -100,8 +107,8 @@ class Chain(msgspec.Struct):
         if position <= last:
             return False
         if last == START or position.epoch == last.epoch:
-            if previous == last:
-                return True
+            if previous == last or any(void.after <= last and void.covers(previous) for void in self.voids):
+                return True  # it follows, or all between is undone
             return f"the facts after {last} up to {previous} are missing before {position}."
         if position.epoch > self.accepted_epoch:
             return (

@@ -33,7 +33,8 @@ LOCK = "select pg_advisory_xact_lock(hashtext('lane ' || $1), lane) from unnest(
 _READ = """
 select wanted.lane, lanes.stamp, place.topic, place.next_offset, place.epoch, place.transaction_id, place.sequence,
        coalesce(accepted.epoch, 0) as accepted_epoch,
-       array(select array[void.epoch, after_epoch, after_transaction_id, after_sequence]
+       array(select array[void.epoch, after_epoch, after_transaction_id, after_sequence,
+                          before_epoch, before_transaction_id, before_sequence]
                from void_ranges as void
               where (void.topic, void.lane) = (place.topic, place.lane)) as voids,
        array(select parked.key from dead_letters as parked
@@ -235,7 +236,7 @@ async def _read(connection: Any, consumer: str, numbers: Sequence[int]) -> dict[
         lane = lanes.setdefault(row["lane"], _Lane(row["stamp"], parked_keys=frozenset(row["parked_keys"])))
         if row["topic"] is not None:
             position = Position(row["epoch"], row["transaction_id"], row["sequence"])
-            voids = [Void(epoch, Position(*after)) for epoch, *after in row["voids"]]
+            voids = [Void(epoch, Position(*ends[:3]), Position(*ends[3:])) for epoch, *ends in row["voids"]]
             lane.chains[row["topic"]] = Chain(row["next_offset"], position, row["accepted_epoch"], voids)
     return lanes
 

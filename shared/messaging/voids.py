@@ -1,6 +1,8 @@
 """What restores of writers' databases have undone: found in their topics, remembered, passed over by lanes, and left."""
 
-from collections.abc import AsyncIterator, Collection, Sequence
+import contextlib
+from bisect import bisect_right
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from typing import Any
 
 from shared.database import Pool
@@ -16,8 +18,10 @@ PAGE_RECORDS = 1000
 FIRST_EPOCH = 1
 
 _REMEMBER = """
-insert into void_ranges (topic, lane, epoch, after_epoch, after_transaction_id, after_sequence)
-select $1, * from unnest($2::smallint[], $3::integer[], $4::integer[], $5::bigint[], $6::bigint[])
+insert into void_ranges (topic, lane, epoch, after_epoch, after_transaction_id, after_sequence,
+                         before_epoch, before_transaction_id, before_sequence)
+select $1, * from unnest($2::smallint[], $3::integer[], $4::integer[], $5::bigint[], $6::bigint[],
+                         $7::integer[], $8::bigint[], $9::bigint[])
     on conflict do nothing
 """
 
@@ -40,8 +44,8 @@ update lane_topics as place
           from lane_topics as held
           join void_ranges as void
             on (void.topic, void.lane) = (held.topic, held.lane)
-           and held.epoch < void.epoch
            and (held.epoch, held.transaction_id, held.sequence) > (after_epoch, after_transaction_id, after_sequence)
+           and (held.epoch, held.transaction_id, held.sequence) < (before_epoch, before_transaction_id, before_sequence)
          where held.consumer = $1
          order by held.lane, held.topic, after_epoch, after_transaction_id, after_sequence) as last
  where place.consumer = $1
@@ -83,7 +87,7 @@ async def learn(pool: Pool, log: Log, consumer: str, topics: Collection[str], la
                 raise ValueError(
                     f"{topic}, partition {lane} does not tell of epoch {highest} yet. Is its relay at work? Try again then."
                 )
-            rows += [(lane, void.epoch, *void.after) for void in voids]
+            rows += [(lane, void.epoch, *void.after, *void.before) for void in voids]
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute(LOCK, consumer, lanes)
             if rows:
@@ -94,22 +98,50 @@ async def learn(pool: Pool, log: Log, consumer: str, topics: Collection[str], la
 
 
 async def _find(log: Log, where: TopicPartition) -> tuple[list[Void], int]:
-    """What was undone in a partition, and its highest epoch."""
-    voids = []
-    last, epoch = START, ""
+    """What was undone in a partition, and its highest epoch.
+
+    The first fact of an epoch names the last fact that its database knew: all later ones of lower epochs are undone. Earlier
+    ones can be, too: a transaction that was under way at the backup, while a later one had ended. Before its new epoch the
+    relay then sends that later one again, as the backup's checkpoint asks, and names another predecessor: what lies between
+    was undone.
+    """
+    voids: list[Void] = []
+    repeats: list[tuple[Position, Position]] = []
+    last = START
+    async for position, previous in _positions(log, where):
+        if position.epoch > last.epoch:
+            if last != START:
+                epoch = position.epoch
+                voids.append(Void(epoch, previous, Position(epoch, 0, 0)))
+                voids += await _passed_over(log, where, epoch, {at: after for after, at in repeats if at <= previous})
+                repeats = []
+            last = position
+        elif position > last:
+            last = position
+        else:
+            repeats.append((previous, position))
+    return voids, last.epoch
+
+
+async def _passed_over(log: Log, where: TopicPartition, epoch: int, repeats: Mapping[Position, Position]) -> list[Void]:
+    """Of these repeats, position -> predecessor, those between which and their predecessor a fact stands."""
+    if not repeats:
+        return []
+    ends = sorted(repeats)
+    found: dict[Position, Void] = {}
+    async for position, _ in _positions(log, where):
+        place = bisect_right(ends, position)
+        if place < len(ends) and repeats[ends[place]] < position:
+            found[ends[place]] = Void(epoch, repeats[ends[place]], ends[place])
+    return list(found.values())
+
+
+async def _positions(log: Log, where: TopicPartition) -> AsyncIterator[tuple[Position, Position]]:
+    """Position and predecessor of every fact in a partition."""
     async for facts in pages(log, where):
         for fact in facts:
-            if epoch and fact.position.startswith(epoch):
-                continue
-            try:
-                position, previous = Position.parse(fact.position), Position.parse(fact.previous)
-            except ValueError:
-                continue  # no relay wrote it
-            if position.epoch > last.epoch:
-                if last != START:
-                    voids.append(Void(position.epoch, previous))
-                last, epoch = position, f"{position.epoch}-"
-    return voids, last.epoch
+            with contextlib.suppress(ValueError):  # no relay wrote it
+                yield Position.parse(fact.position), Position.parse(fact.previous)
 
 
 async def pages(log: Log, where: TopicPartition) -> AsyncIterator[list[InboundFact]]:
@@ -132,13 +164,14 @@ async def void_facts(pool: Pool, log: Log, where: TopicPartition) -> AsyncIterat
 async def _known(pool: Pool, where: TopicPartition) -> list[Void]:
     rows = await pool.fetch(
         """
-        select epoch, after_epoch, after_transaction_id, after_sequence
+        select epoch, after_epoch, after_transaction_id, after_sequence,
+               before_epoch, before_transaction_id, before_sequence
           from void_ranges
          where (topic, lane) = ($1, $2)
         """,
         *where,
     )
-    return [Void(epoch, Position(*after)) for epoch, *after in rows]
+    return [Void(epoch, Position(*ends[:3]), Position(*ends[3:])) for epoch, *ends in rows]
 
 
 async def leave(connection: Any, consumer: str, topics: Sequence[str]) -> None:

@@ -178,6 +178,57 @@ async def test_what_restores_have_undone_is_passed_over_and_the_lanes_go_on(topi
     assert await topic.rebuilt() == {}
 
 
+async def test_what_was_under_way_at_the_backup_is_void_although_a_later_fact_survives(topic: Topic) -> None:
+    """Its transaction was open, that of the later fact had ended, and the backup's checkpoint stood before both. One lane
+    has read both, one only what is void, one nothing. What a relay repeats after a crash names the same predecessor.
+    """
+    topic.add(30)
+    for writer in topic.writers:
+        writer.repeat(writer.records[-1])
+    kept = [list(writer.records[:-1]) for writer in topic.writers]
+    checkpoints = [writer.last for writer in topic.writers]
+    under_way = [writer.write(f"under way {lane}") for lane, writer in enumerate(topic.writers)]
+    later = [writer.write(f"later {lane}") for lane, writer in enumerate(topic.writers)]
+    await topic.send()
+    await until_heard(topic)
+    for lane, left in ((1, later[1:2]), (2, [under_way[2], later[2]])):
+        await topic.pool.execute("delete from counts where key = any ($1)", [record.key.decode() for record in left])
+        await topic.pool.execute("update totals set n = n - $1", len(left))
+        place = Position.parse(dict(left[0].headers)["ce_previous"])
+        await topic.pool.execute(
+            """
+            update lane_topics set next_offset = $2, epoch = $3, transaction_id = $4, sequence = $5 where lane = $1
+            """,
+            lane,
+            left[0].offset,
+            *place,
+        )
+    for writer, checkpoint, survivor in zip(topic.writers, checkpoints, later, strict=True):
+        position = Position.parse(dict(survivor.headers)["ce_position"])
+        writer.write_at(position, checkpoint, survivor.key.decode(), survivor.value)
+        writer.epoch = 2
+        writer.write_at(Position(2, 7, 1), position, "epoch", value(), kind="toy.epoch-raised.v1")
+    await topic.send()
+    await topic.hear()
+    assert len((await topic.hear()).halts) == 3
+    await topic.rebuilt(swap=True)
+    await until_heard(topic)
+    assert (await topic.hear()).halts == {}
+    assert await sums(topic) == sums_of(*kept, later)
+    voids = await topic.pool.fetch(
+        "select lane, after_sequence, before_sequence from void_ranges where before_sequence > 0"
+    )
+    assert sorted(map(tuple, voids)) == [
+        (lane, checkpoint.sequence, checkpoint.sequence + 2) for lane, checkpoint in enumerate(checkpoints)
+    ]
+    topic.add(9, stem="new")
+    new = [[r for r in writer.records if r.key.startswith(b"new")] for writer in topic.writers]
+    await topic.send()
+    await until_heard(topic)
+    assert await sums(topic) == sums_of(*kept, later, *new)
+    assert await topic.rebuilt() == {}
+
+
 async def test_a_restore_after_a_rebuild_was_begun_makes_it_begin_anew(topic: Topic) -> None:
     topic.add(60)
     topic.add(20, stem="void", lane=0)
