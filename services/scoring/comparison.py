@@ -1,6 +1,6 @@
 """Compare the live tables with the shadow's, row by row."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from services.scoring.shadow import SCHEMA
@@ -81,9 +81,10 @@ class Outcome(NamedTuple):
     first: Sequence[Difference]
 
 
-async def compare(snapshot: Any) -> list[Outcome]:
+async def compare(snapshot: Any) -> AsyncIterator[Outcome]:
     """Compare all tables, on a connection whose transaction sees one state of both."""
-    return [await _compare(snapshot, table, compared) for table, compared in COMPARED.items()]
+    for table, compared in COMPARED.items():
+        yield await _compare(snapshot, table, compared)
 
 
 async def _compare(snapshot: Any, table: str, compared: Compared) -> Outcome:

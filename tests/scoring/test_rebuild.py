@@ -17,7 +17,8 @@ from hypothesis import strategies as st
 from services.scoring import rebuild as rebuilding
 from services.scoring.comparison import COMPARED, Outcome
 from services.scoring.projections import ScoringProjection
-from services.scoring.rebuild import Rebuild, report
+from services.scoring.rebuild import Rebuild, Teller, connections
+from services.scoring.rebuildcommand import report
 from services.scoring.shadow import TABLES, open_shadow
 from shared import failpoints
 from shared.database import Pool
@@ -43,12 +44,33 @@ CORRUPTIONS = {
 """By table, what nothing but a fault does to it."""
 
 
+class Silent:
+    """Tells nobody anything, but notes what would be said."""
+
+    def __init__(self) -> None:
+        self.said: list[str] = []
+
+    def say(self, text: str) -> None:
+        self.said.append(text)
+
+    def begin(self, task: str, unit: str, done: int, total: int) -> None:
+        assert 0 <= done <= total
+
+    def advance(self, count: int) -> None:
+        assert count >= 0
+
+    def end(self) -> None:
+        return
+
+
 @asynccontextmanager
-async def rebuild_of(dsn: str, *, page_rows: int = 5, lanes: int = LANES) -> AsyncIterator[Rebuild]:
+async def rebuild_of(
+    dsn: str, *, page_rows: int = 5, lanes: int = LANES, teller: Teller | None = None
+) -> AsyncIterator[Rebuild]:
     """As another process would run it."""
-    pool = await open_shadow(dsn, size=5)
+    pool = await open_shadow(dsn, size=connections(2))
     try:
-        yield Rebuild(pool, range(lanes), page_rows=page_rows, say=lambda _: None)
+        yield Rebuild(pool, range(lanes), teller or Silent(), page_rows=page_rows)
     finally:
         await pool.close()
 
@@ -320,16 +342,16 @@ async def test_a_swap_waits_for_nobody_for_long_but_tries_again(
 ) -> None:
     monkeypatch.setattr(rebuilding, "PAUSE_SECONDS", 0.1)
     await traded(pool, Story())
-    async with rebuild_of(scoring_database) as rebuild:
+    teller = Silent()
+    async with rebuild_of(scoring_database, teller=teller) as rebuild:
         await rebuild.prepare()
         await rebuild.catch_up()
-        tried = asyncio.Event()
-        rebuild.say = lambda text: tried.set() if text.startswith("trying again") else None
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("select from commission_standings")
             swapping = asyncio.create_task(rebuild.swap())
             async with asyncio.timeout(20):
-                await tried.wait()
+                while not any(text.startswith("trying again") for text in teller.said):
+                    await asyncio.sleep(0.05)
             assert await connection.fetchval("select count(*) from pg_namespace where nspname = 'rebuild'") == 1
         async with asyncio.timeout(20):
             await swapping

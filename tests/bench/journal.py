@@ -1,0 +1,108 @@
+"""A journal as the lanes leave it, for the rows about rebuilds; and the command that folds it anew, measured."""
+
+import asyncio
+import os
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import NamedTuple
+
+import asyncpg
+
+from deploy.local.postgres import SUPERUSER, EmbeddedPostgres
+from services.scoring.definition import SCORING
+from shared.messaging.kafka import KafkaLog
+from shared.migrate import migrate
+from tests.bench import servers
+from tests.bench.processes import ROOT, run_measured
+from tests.bench.projection import CAMPAIGNS, CONTENT, JOINS
+from tests.bench.rows import say
+from tests.bench.topics import Crowd, fill, joins, mixed
+
+COMMUNITIES = 20
+PERSONS_SHARE = 6
+"""One row in so many is a join; of the others, see `topics.mixed`."""
+
+
+class Run(NamedTuple):
+    """A run of the command, from its start as a process to its end.
+
+    Attributes:
+        peak: resident memory, MB (10^6 bytes).
+    """
+
+    seconds: float
+    peak: float
+
+
+async def fold_live(postgres: EmbeddedPostgres, path: Path, rows: int, *, repeats: int) -> tuple[str, list[float]]:
+    """Fold so many records from Kafka by the consumer, as often as asked, into a fresh database each time.
+
+    Returns:
+        The DSN of the last database, and the seconds of each time.
+    """
+    crowd = Crowd.of(rows // PERSONS_SHARE, COMMUNITIES)
+    facts = rows - len(crowd.persons)
+    seconds = []
+    with servers.kafka(path) as kafka:
+        say(f"writing {len(crowd.persons):,} joins and {facts:,} facts to Kafka")
+        log = await KafkaLog.open(kafka.bootstrap_servers)
+        try:
+            await fill(log, [JOINS], joins(crowd))
+            await fill(log, [CONTENT, CAMPAIGNS], mixed(crowd, facts))
+        finally:
+            await log.close()
+        for number in range(repeats):
+            database = f"journal_{rows}_{number}"
+            await postgres.ensure_database(database)
+            await migrate(postgres.dsn(database), *SCORING.migrations)
+            await checkpoint(postgres)
+            spec = {
+                "side": "scoring",
+                "bootstrap_servers": kafka.bootstrap_servers,
+                "dsn": postgres.dsn(database),
+                "topics": [JOINS, CONTENT, CAMPAIGNS],
+                "total": rows,
+            }
+            seconds.append(float(await run_measured("tests.bench.consuming", spec)))
+            say(f"folded live at {rows / seconds[-1]:,.0f} records/s")
+    return postgres.dsn(database), seconds
+
+
+async def rebuild(postgres: EmbeddedPostgres, dsn: str, rows: int) -> Run:
+    """Run `python -m services.scoring rebuild --fresh`, which must find no difference."""
+    await checkpoint(postgres)
+    environment = {"QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "PYTHONPATH": str(ROOT)}
+    run = await asyncio.to_thread(_run, environment)
+    connection = await asyncpg.connect(dsn)
+    try:
+        for table in ("point_entries", "day_counts", "standings", "orders", "commission_entries"):
+            live, rebuilt = await connection.fetchrow(
+                f"select (select count(*) from public.{table}), (select count(*) from rebuild.{table})"
+            )
+            assert live == rebuilt > 0, table
+        assert await connection.fetchval("select sum(seq) from rebuild.progress") == rows
+    finally:
+        await connection.close()
+    return run
+
+
+async def checkpoint(postgres: EmbeddedPostgres) -> None:
+    connection = await asyncpg.connect(postgres.dsn("postgres", SUPERUSER))
+    await connection.execute("checkpoint")
+    await connection.close()
+
+
+def _run(environment: Mapping[str, str]) -> Run:
+    command = [sys.executable, "-m", "services.scoring", "rebuild", "--fresh"]
+    started_at = time.perf_counter()
+    pid = os.posix_spawn(sys.executable, command, {**os.environ, **environment}, file_actions=_TO_STANDARD_ERROR)
+    _, status, usage = os.wait4(pid, 0)
+    seconds = time.perf_counter() - started_at
+    if os.waitstatus_to_exitcode(status) != 0:
+        raise RuntimeError("the rebuild failed, or found differences")
+    return Run(seconds, usage.ru_maxrss * 1024 / 1e6)
+
+
+_TO_STANDARD_ERROR = [(os.POSIX_SPAWN_DUP2, 2, 1)]
