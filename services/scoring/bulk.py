@@ -164,6 +164,13 @@ class _Pages:
         await self._take(Persons(self._lane, page, _ROW.unpack_from(page, size - _ROW.size)[0]))
 
 
+class _Refolded(LaneFold):
+    """The rows of its journal are there already."""
+
+    def _note(self, *_: Any, **__: Any) -> None:
+        return
+
+
 async def fold_persons(
     connection: Any, persons: Persons, communities: dict[int, Community], published: PublishedRulesets
 ) -> LaneFold:
@@ -179,7 +186,7 @@ async def fold_persons(
     scorecards = await _scorecards(connection, {row[0] for row in _ROW.iter_unpack(persons.rows)})
     await _meet(connection, communities, {row[1] for row in _ROW.iter_unpack(persons.rows)})
     rulesets = await published.of(connection, {scorecard.organization for scorecard in scorecards.values()})
-    fold = LaneFold(LaneMemory(persons.lane, 1), rulesets, OrderBook(rulesets))
+    fold = _Refolded(LaneMemory(persons.lane, 1), rulesets, OrderBook(rulesets))
     purchases = _fold_acts(fold, persons, scorecards, communities, rulesets)
     if purchases:
         await _fold_purchases(connection, fold, purchases, scorecards, communities)
@@ -198,14 +205,14 @@ def _fold_acts(
 ) -> list[int]:
     """Fold all but purchases; the journal numbers of these. The loop of a rebuild: what it does, it does for every row."""
     entries, purchases = fold.entries, []
-    met = None
+    met_person = met_community = 0
     for person_no, community_no, seq, kind, ruleset, day in _ROW.iter_unpack(persons.rows):
         act, step, active = _MEANINGS[kind]
         if act is None:
             purchases.append(seq)
             continue
-        if met != (person_no, community_no):
-            met = person_no, community_no
+        if person_no != met_person or community_no != met_community:
+            met_person, met_community = person_no, community_no
             standing, touch = _touch(fold, scorecards[person_no], communities[community_no])
         if active is not None:
             standing.active, touch.membership = active, True

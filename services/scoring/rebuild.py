@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 import asyncpg
@@ -13,6 +13,7 @@ from services.scoring.refold import Refold
 from services.scoring.shadow import TABLES, hold_lanes, prepare, swap
 from shared.database import Pool
 
+P = TypeVar("P")
 T = TypeVar("T")
 
 ATTEMPTS = 20
@@ -63,8 +64,10 @@ class Rebuild:
     async def prepare(self, *, fresh: bool = False) -> None:
         """Make the shadow, or find it."""
         async with self._pool.acquire() as connection:
-            if await prepare(connection, self._refold.lanes, fresh=fresh):
-                self._teller.say("going on with an earlier rebuild")
+            resumed = await prepare(connection, self._refold.lanes, fresh=fresh)
+        folded, written = await self._how_far()
+        begun = f"going on with an earlier rebuild, which has folded {folded:,}" if resumed else "folding all"
+        self._teller.say(f"{begun} of {written:,} rows of the journal")
 
     async def catch_up(self) -> None:
         """Fold the journal until hardly anything is left of it, while the lanes go on.
@@ -77,9 +80,7 @@ class Rebuild:
             continue
         with contextlib.suppress(asyncpg.LockNotAvailableError):  # or the lanes' own splitter does it, after the swap
             await split_oversized(self._pool)
-        async with self._pool.acquire() as connection:
-            for table in TABLES:
-                await connection.execute(f"analyze {table}")
+        await self._share(TABLES, self._analyze)
         await self._fold_once()
 
     async def compare(self) -> list[Outcome]:
@@ -110,13 +111,13 @@ class Rebuild:
         after, _ = await self._how_far()
         return after - before
 
-    async def _share(self, lanes: Sequence[int], fold: Callable[[int], Awaitable[None]]) -> None:
-        """Fold these lanes, as many at a time as there are workers."""
-        left = iter(lanes)
+    async def _share(self, pieces: Iterable[P], do: Callable[[P], Awaitable[None]]) -> None:
+        """Do something with all of these, with as many at a time as there are workers."""
+        left = iter(pieces)
 
         async def work() -> None:
-            for lane in left:
-                await fold(lane)
+            for piece in left:
+                await do(piece)
 
         try:
             async with asyncio.TaskGroup() as workers:
@@ -139,6 +140,9 @@ class Rebuild:
             while folded == self._refold.page_rows:
                 folded = await self._refold.fold_page(connection, lane)
                 self._teller.advance(folded)
+
+    async def _analyze(self, table: str) -> None:
+        await self._pool.execute(f"analyze {table}")
 
     async def _how_far(self) -> tuple[int, int]:
         """(rows folded, rows there are)"""

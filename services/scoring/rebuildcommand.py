@@ -88,7 +88,7 @@ def _arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--swap", action="store_true", help="put the result in the place of the live tables")
     parser.add_argument("--fresh", action="store_true", help="begin anew, as after a release that folds differently")
     parser.add_argument(
-        "--workers", type=int, default=2, choices=range(1, 17), metavar="N", help="lanes at a time; 1 to 16"
+        "--workers", type=int, default=3, choices=range(1, 17), metavar="N", help="lanes at a time; 1 to 16"
     )
 
 

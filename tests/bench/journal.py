@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import subprocess
 import sys
 import time
 from collections.abc import Mapping
@@ -26,13 +27,16 @@ PERSONS_SHARE = 6
 
 
 class Run(NamedTuple):
-    """A run of the command, from its start as a process to its end.
+    """A run of the command.
 
     Attributes:
+        seconds: from its first line, when it is about to begin, to its end.
+        whole_seconds: from its start as a process.
         peak: resident memory, MB (10^6 bytes).
     """
 
     seconds: float
+    whole_seconds: float
     peak: float
 
 
@@ -95,14 +99,20 @@ async def checkpoint(postgres: EmbeddedPostgres) -> None:
 
 
 def _run(environment: Mapping[str, str]) -> Run:
-    command = [sys.executable, "-m", "services.scoring", "rebuild", "--fresh"]
     started_at = time.perf_counter()
-    pid = os.posix_spawn(sys.executable, command, {**os.environ, **environment}, file_actions=_TO_STANDARD_ERROR)
-    _, status, usage = os.wait4(pid, 0)
-    seconds = time.perf_counter() - started_at
-    if os.waitstatus_to_exitcode(status) != 0:
-        raise RuntimeError("the rebuild failed, or found differences")
-    return Run(seconds, usage.ru_maxrss * 1024 / 1e6)
-
-
-_TO_STANDARD_ERROR = [(os.POSIX_SPAWN_DUP2, 2, 1)]
+    process = subprocess.Popen(
+        [sys.executable, "-m", "services.scoring", "rebuild", "--fresh"],
+        env={**os.environ, **environment},
+        stdout=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    begins = process.stdout.readline()
+    began_at = time.perf_counter()
+    said = begins + process.stdout.read()
+    _, status, usage = os.wait4(process.pid, 0)
+    ended_at = time.perf_counter()
+    process.stdout.close()
+    process.returncode = os.waitstatus_to_exitcode(status)
+    if process.returncode != 0 or not begins.startswith(b"folding all"):
+        raise RuntimeError(f"the rebuild failed, or found differences:\n{said.decode()}")
+    return Run(ended_at - began_at, ended_at - started_at, usage.ru_maxrss * 1024 / 1e6)

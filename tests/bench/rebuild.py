@@ -13,13 +13,18 @@ async def measure(options: Options) -> Outcome:
     rows = options.size(ROWS, least=2000)
     with servers.folder() as path, servers.postgres(path) as postgres:
         dsn, live = await journal.fold_live(postgres, path, rows, repeats=options.repeats)
-        anew = []
+        runs = []
         for _ in range(options.repeats):
-            anew.append((await journal.rebuild(postgres, dsn, rows)).seconds)
-            say(f"rebuilt and compared at {rows / anew[-1]:,.0f} rows/s")
-    ratio = statistics.median(live) / statistics.median(anew)
-    figures = f"{rows / statistics.median(anew):,.0f} rows/s against {rows / statistics.median(live):,.0f} records/s"
-    return Outcome(f"{ratio:.2f}", ratio >= REACH, [figures])
+            runs.append(await journal.rebuild(postgres, dsn, rows))
+            say(f"rebuilt and compared at {rows / runs[-1].seconds:,.0f} rows/s")
+    seconds, whole, at_once = (
+        statistics.median(times) for times in ([run.seconds for run in runs], [run.whole_seconds for run in runs], live)
+    )
+    figures = (
+        f"{rows / seconds:,.0f} rows/s ({rows / whole:,.0f} with the start of the process) against "
+        f"{rows / at_once:,.0f} records/s"
+    )
+    return Outcome(f"{at_once / seconds:.2f}", at_once / seconds >= REACH, [figures])
 
 
 ROW = Row(

@@ -8,8 +8,13 @@ _LENGTH = b"content-length: "
 
 
 class Reply(NamedTuple):
+    """Attributes:
+    head: status line and headers.
+    """
+
     status: int
     body: bytes
+    head: bytes
 
 
 def request(method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> bytes:
@@ -31,7 +36,7 @@ def parse(received: bytes) -> Reply | None:
     at += len(_LENGTH)
     if len(received) < head + 4 + int(received[at : received.index(b"\r\n", at)]):
         return None
-    return Reply(int(received[9:12]), received[head + 4 :])
+    return Reply(int(received[9:12]), received[head + 4 :], received[:head])
 
 
 class Wire(asyncio.Protocol):

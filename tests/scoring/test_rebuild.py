@@ -286,7 +286,12 @@ async def run_command(dsn: str, *arguments: str, failing: str = "") -> tuple[int
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
-    output, _ = await process.communicate()
+    try:
+        output, _ = await process.communicate()
+    except asyncio.CancelledError:
+        process.kill()
+        await process.wait()
+        raise
     assert process.returncode is not None
     return process.returncode, output.decode()
 
@@ -299,7 +304,7 @@ async def test_the_command_survives_sigkill_tells_what_differs_and_mends_it(scor
     assert code == -signal.SIGKILL
     code, told = await run_command(scoring_database)
     assert code == 1
-    assert "going on with an earlier rebuild" in told
+    assert "going on with an earlier rebuild, which has folded " in told
     assert "standings: 12 rows, 12 different" in told
     assert "--swap replaces them" in told
     code, told = await run_command(scoring_database, "--swap", failing="rebuild.before-swap-commit=kill")
