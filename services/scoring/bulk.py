@@ -14,7 +14,7 @@ from typing import Any, NamedTuple
 
 from services.scoring.copying import HEADER_BYTES
 from services.scoring.fold import LaneFold
-from services.scoring.inbound import Done, Kind, PostRestored, PurchaseFact, TakenBack, message_of_kind
+from services.scoring.inbound import CommunityFact, Done, Kind, PostRestored, PurchaseFact, TakenBack, message_of_kind
 from services.scoring.journaled import numbered
 from services.scoring.meeting import Met
 from services.scoring.memory import LaneMemory
@@ -35,7 +35,7 @@ select person_no, community_no, seq, kind, coalesce(ruleset, 0), coalesce(act_da
 """
 """Of what counts, or lets somebody come or go. Seldom more than a tenth of these are purchases, of which more is read."""
 
-_ROW = Struct("!2x4xi4xi4xq4xh4xi4xi")
+ROW = Struct("!2x4xi4xi4xq4xh4xi4xi")
 """Their format in a binary COPY: the number of columns, and of each its length and value."""
 
 _NOWHERE = Place(None, None)
@@ -72,7 +72,7 @@ def _meaning(kind: Kind) -> _Meaning:
 
 
 _MEANINGS: Mapping[int, _Meaning] = {
-    kind: _meaning(kind) for kind in Kind if kind not in (Kind.COMMUNITY_FOUNDED, Kind.COMMUNITY_LAUNCHED)
+    kind: _meaning(kind) for kind in Kind if not issubclass(message_of_kind(kind), CommunityFact)
 }
 
 
@@ -91,7 +91,7 @@ class Persons(NamedTuple):
     @property
     def row_count(self) -> int:
         """How many rows."""
-        return len(self.rows) // _ROW.size
+        return len(self.rows) // ROW.size
 
 
 async def read_persons(
@@ -130,9 +130,9 @@ class _Pages:
     async def add(self, data: bytes) -> None:
         """Take in what the server sent, cut anywhere."""
         self._held += data
-        while len(self._held) > HEADER_BYTES + self._too_few * _ROW.size:
+        while len(self._held) > HEADER_BYTES + self._too_few * ROW.size:
             self._begin()
-            rows = len(self._held) // _ROW.size
+            rows = len(self._held) // ROW.size
             beyond = self._person(min(self._page_rows, rows - 1))
             whole = bisect_left(range(rows), beyond, key=self._person) or bisect_right(
                 range(rows), beyond, key=self._person
@@ -146,7 +146,7 @@ class _Pages:
     async def finish(self) -> None:
         """The server has sent all."""
         self._begin()
-        if rows := len(self._held) // _ROW.size:
+        if rows := len(self._held) // ROW.size:
             await self._give(rows)
 
     def _begin(self) -> None:
@@ -155,13 +155,13 @@ class _Pages:
             self._begun = True
 
     def _person(self, row: int) -> int:
-        return int(_ROW.unpack_from(self._held, row * _ROW.size)[0])
+        return int(ROW.unpack_from(self._held, row * ROW.size)[0])
 
     async def _give(self, rows: int) -> None:
-        size = rows * _ROW.size
+        size = rows * ROW.size
         page = bytes(self._held[:size])
         del self._held[:size]
-        await self._take(Persons(self._lane, page, _ROW.unpack_from(page, size - _ROW.size)[0]))
+        await self._take(Persons(self._lane, page, ROW.unpack_from(page, size - ROW.size)[0]))
 
 
 class _Refolded(LaneFold):
@@ -183,8 +183,8 @@ async def fold_persons(
         ValueError: a row takes back what was never done.
         Poison: a purchase does not fit to what was before.
     """
-    scorecards = await _scorecards(connection, {row[0] for row in _ROW.iter_unpack(persons.rows)})
-    await _meet(connection, communities, {row[1] for row in _ROW.iter_unpack(persons.rows)})
+    scorecards = await _scorecards(connection, {row[0] for row in ROW.iter_unpack(persons.rows)})
+    await _meet(connection, communities, {row[1] for row in ROW.iter_unpack(persons.rows)})
     rulesets = await published.of(connection, {scorecard.organization for scorecard in scorecards.values()})
     fold = _Refolded(LaneMemory(persons.lane, 1), rulesets, OrderBook(rulesets))
     purchases = _fold_acts(fold, persons, scorecards, communities, rulesets)
@@ -206,7 +206,7 @@ def _fold_acts(
     """Fold all but purchases; the journal numbers of these. The loop of a rebuild: what it does, it does for every row."""
     entries, purchases = fold.entries, []
     met_person = met_community = 0
-    for person_no, community_no, seq, kind, ruleset, day in _ROW.iter_unpack(persons.rows):
+    for person_no, community_no, seq, kind, ruleset, day in ROW.iter_unpack(persons.rows):
         act, step, active = _MEANINGS[kind]
         if act is None:
             purchases.append(seq)

@@ -11,7 +11,7 @@ from services.scoring.leaderboards import Leaderboards
 from services.scoring.live import Live
 from services.scoring.projections import ScoringProjection
 from services.scoring.publishing import publish
-from services.scoring.rebuildcommand import REBUILD
+from services.scoring.rebuild import REBUILD
 from services.scoring.rulesetcommands import project
 from services.scoring.service import Scoring
 from shared.database import Pool

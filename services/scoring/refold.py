@@ -110,8 +110,7 @@ class Refold:
 
             async def take(persons: Persons) -> None:
                 nonlocal place
-                seq = place.seq + persons.row_count
-                place = await self._write_persons(writer, persons, communities, place._replace(seq=seq))
+                place = await self._write_persons(writer, persons, communities, place)
                 folded(persons.row_count)
 
             await reader.execute(f"set local work_mem = '{WORK_MEM}'")
@@ -155,14 +154,19 @@ class Refold:
                 pass
 
     async def _write_persons(
-        self, connection: Any, persons: Persons, communities: dict[int, Community], place: Place
+        self, connection: Any, persons: Persons, communities: dict[int, Community], before: Place
     ) -> Place:
+        """Fold and write some persons; where the lane is then. What it is found to be at first is also what keeps the
+        tables from being swapped meanwhile, after which the live ones would be written."""
         async with connection.transaction():
+            if await _place(connection, persons.lane) != before:
+                raise ValueError(f"somebody else has folded lane {persons.lane} meanwhile, or begun anew")
             await hold_layout(connection)
             with _named(persons.lane):
                 fold = await fold_persons(connection, persons, communities, self._rulesets)
             await self._write(connection, fold)
-            place = await _move(connection, persons.lane, place._replace(person=persons.last))
+            after = before._replace(person=persons.last, seq=before.seq + persons.row_count)
+            place = await _move(connection, persons.lane, after)
             await failpoint("rebuild.before-page-commit")
         await failpoint("rebuild.after-page")
         return place
