@@ -6,13 +6,12 @@ nothing need be remembered from page to page. What acts are worth is asked of th
 `LaneFold` for purchases); only the objects that stand for facts are spared.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from bisect import bisect_left
+from collections.abc import AsyncIterator, Mapping, Sequence
 from datetime import date, timedelta
-from struct import Struct
+from operator import itemgetter
 from typing import Any, NamedTuple
 
-from services.scoring.copying import HEADER_BYTES
 from services.scoring.fold import LaneFold
 from services.scoring.inbound import CommunityFact, Done, Kind, PostRestored, PurchaseFact, TakenBack, message_of_kind
 from services.scoring.journaled import numbered
@@ -34,9 +33,6 @@ select person_no, community_no, seq, kind, coalesce(ruleset, 0), coalesce(act_da
  order by person_no, seq
 """
 """Of what counts, or lets somebody come or go. Seldom more than a tenth of these are purchases, of which more is read."""
-
-ROW = Struct("!2x4xi4xi4xq4xh4xi4xi")
-"""Their format in a binary COPY: the number of columns, and of each its length and value."""
 
 _NOWHERE = Place(None, None)
 _UNIX_DAY = date(1970, 1, 1)
@@ -77,91 +73,34 @@ _MEANINGS: Mapping[int, _Meaning] = {
 
 
 class Persons(NamedTuple):
-    """Rows of some persons of a lane, all that these have.
-
-    Attributes:
-        rows: packed, in the order of persons, and of facts.
-        last: number of the last person.
-    """
+    """All rows of some persons of a lane, in the order of persons, and of facts: (person number, community number, journal
+    number, kind, number of the ruleset or 0, local day of the act as days since 1970-01-01)."""
 
     lane: int
-    rows: bytes
-    last: int
+    rows: Sequence[Any]
 
     @property
-    def row_count(self) -> int:
-        """How many rows."""
-        return len(self.rows) // ROW.size
+    def last(self) -> int:
+        """The number of the last person."""
+        return int(self.rows[-1][0])
 
 
-async def read_persons(
-    connection: Any,
-    lane: int,
-    through: int,
-    after: int,
-    page_rows: int,
-    take: Callable[[Persons], Awaitable[None]],
-) -> None:
-    """Read what the first `through` rows of a lane say of everybody with a higher number than `after`.
-
-    The server sorts them, within its `work_mem`, and waits while a page is taken.
+async def read_persons(connection: Any, lane: int, through: int, after: int, page_rows: int) -> AsyncIterator[Persons]:
+    """What the first `through` rows of a lane say of everybody with a higher number than `after`. To be read in a
+    transaction, from a cursor: the server sorts them all, within its `work_mem`.
 
     Args:
-        page_rows: about so many come at a time: persons are not divided, so a single one may bring more.
-        take: is given one page after the other.
+        page_rows: that are read at a time. Persons are not divided: whose rows go on is left for the next page.
     """
-    pages = _Pages(lane, page_rows, take)
-    joined, left = Kind.MEMBER_JOINED.value, Kind.MEMBER_LEFT.value
-    await connection.copy_from_query(_ROWS, lane, through, after, joined, left, output=pages.add, format="binary")
-    await pages.finish()
-
-
-class _Pages:
-    """Cuts a stream between persons."""
-
-    def __init__(self, lane: int, page_rows: int, take: Callable[[Persons], Awaitable[None]]) -> None:
-        self._lane = lane
-        self._page_rows = page_rows
-        self._take = take
-        self._held = bytearray()
-        self._begun = False
-        self._too_few = page_rows
-
-    async def add(self, data: bytes) -> None:
-        """Take in what the server sent, cut anywhere."""
-        self._held += data
-        while len(self._held) > HEADER_BYTES + self._too_few * ROW.size:
-            self._begin()
-            rows = len(self._held) // ROW.size
-            beyond = self._person(min(self._page_rows, rows - 1))
-            whole = bisect_left(range(rows), beyond, key=self._person) or bisect_right(
-                range(rows), beyond, key=self._person
-            )
-            if whole == rows:
-                self._too_few = 2 * rows  # all are of one person, who may have more
-                return
-            self._too_few = self._page_rows
-            await self._give(whole)
-
-    async def finish(self) -> None:
-        """The server has sent all."""
-        self._begin()
-        if rows := len(self._held) // ROW.size:
-            await self._give(rows)
-
-    def _begin(self) -> None:
-        if not self._begun:
-            del self._held[:HEADER_BYTES]
-            self._begun = True
-
-    def _person(self, row: int) -> int:
-        return int(ROW.unpack_from(self._held, row * ROW.size)[0])
-
-    async def _give(self, rows: int) -> None:
-        size = rows * ROW.size
-        page = bytes(self._held[:size])
-        del self._held[:size]
-        await self._take(Persons(self._lane, page, ROW.unpack_from(page, size - ROW.size)[0]))
+    cursor = await connection.cursor(_ROWS, lane, through, after, Kind.MEMBER_JOINED.value, Kind.MEMBER_LEFT.value)
+    held: list[Any] = []
+    while rows := await cursor.fetch(page_rows):
+        held += rows
+        if whole := bisect_left(held, held[-1][0], key=itemgetter(0)):
+            yield Persons(lane, held[:whole])
+            held = held[whole:]
+    if held:
+        yield Persons(lane, held)
 
 
 class _Refolded(LaneFold):
@@ -183,8 +122,8 @@ async def fold_persons(
         ValueError: a row takes back what was never done.
         Poison: a purchase does not fit to what was before.
     """
-    scorecards = await _scorecards(connection, {row[0] for row in ROW.iter_unpack(persons.rows)})
-    await _meet(connection, communities, {row[1] for row in ROW.iter_unpack(persons.rows)})
+    scorecards = await _scorecards(connection, {row[0] for row in persons.rows})
+    await _meet(connection, communities, {row[1] for row in persons.rows})
     rulesets = await published.of(connection, {scorecard.organization for scorecard in scorecards.values()})
     fold = _Refolded(LaneMemory(persons.lane, 1), rulesets, OrderBook(rulesets))
     purchases = _fold_acts(fold, persons, scorecards, communities, rulesets)
@@ -206,7 +145,7 @@ def _fold_acts(
     """Fold all but purchases; the journal numbers of these. The loop of a rebuild: what it does, it does for every row."""
     entries, purchases = fold.entries, []
     met_person = met_community = 0
-    for person_no, community_no, seq, kind, ruleset, day in ROW.iter_unpack(persons.rows):
+    for person_no, community_no, seq, kind, ruleset, day in persons.rows:
         act, step, active = _MEANINGS[kind]
         if act is None:
             purchases.append(seq)

@@ -11,9 +11,6 @@ from typing import Any
 
 _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
-HEADER_BYTES = len(_SIGNATURE)
-"""What stands before the first row."""
-
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(2000, 1, 1).toordinal()
 _MICROSECOND = timedelta(microseconds=1)

@@ -39,8 +39,8 @@ _TRY_LOCK = "select pg_try_advisory_xact_lock(hashtext('lane ' || $1), $2)"
 MOST_PERSONS, MOST_COUNTS = 2_000, 10_000
 """Remembered of each lane."""
 
-WORK_MEM = "64MB"
-"""For the sorting of a lane by persons; what is more is sorted on disk."""
+_READ_LONG = "set local work_mem = '64MB'; set local idle_in_transaction_session_timeout = 0"
+"""What does not fit is sorted on disk. A page may take its time."""
 
 _MOVE = "update progress set person = $3, seq = $4, stamp = $5 where lane = $1 and stamp = $2 returning true"
 
@@ -107,14 +107,10 @@ class Refold:
                 return True
             await _refuse_gaps(reader, lane, place.through)
             communities: dict[int, Community] = {}
-
-            async def take(persons: Persons) -> None:
-                nonlocal place
+            await reader.execute(_READ_LONG)
+            async for persons in read_persons(reader, lane, place.through, place.person, self._persons_page):
                 place = await self._write_persons(writer, persons, communities, place)
-                folded(persons.row_count)
-
-            await reader.execute(f"set local work_mem = '{WORK_MEM}'")
-            await read_persons(reader, lane, place.through, place.person, self._persons_page, take)
+                folded(len(persons.rows))
             await _move(writer, lane, place._replace(person=None, seq=place.through))
         folded(place.through - place.seq)  # rows that change nobody's numbers
         return True
@@ -165,7 +161,7 @@ class Refold:
             with _named(persons.lane):
                 fold = await fold_persons(connection, persons, communities, self._rulesets)
             await self._write(connection, fold)
-            after = before._replace(person=persons.last, seq=before.seq + persons.row_count)
+            after = before._replace(person=persons.last, seq=before.seq + len(persons.rows))
             place = await _move(connection, persons.lane, after)
             await failpoint("rebuild.before-page-commit")
         await failpoint("rebuild.after-page")

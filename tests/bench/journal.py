@@ -2,10 +2,13 @@
 
 import asyncio
 import os
+import re
 import subprocess
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -106,13 +109,33 @@ def _run(environment: Mapping[str, str]) -> Run:
         stdout=subprocess.PIPE,
     )
     assert process.stdout is not None
-    begins = process.stdout.readline()
-    began_at = time.perf_counter()
-    said = begins + process.stdout.read()
-    _, status, usage = os.wait4(process.pid, 0)
-    ended_at = time.perf_counter()
-    process.stdout.close()
-    process.returncode = os.waitstatus_to_exitcode(status)
+    with process, _peak_of(process) as peaks:
+        begins = process.stdout.readline()
+        began_at = time.perf_counter()
+        said = begins + process.stdout.read()
+        process.wait()
+        ended_at = time.perf_counter()
     if process.returncode != 0 or not begins.startswith(b"folding all"):
         raise RuntimeError(f"the rebuild failed, or found differences:\n{said.decode()}")
-    return Run(ended_at - began_at, ended_at - started_at, usage.ru_maxrss * 1024 / 1e6)
+    return Run(ended_at - began_at, ended_at - started_at, max(peaks))
+
+
+@contextmanager
+def _peak_of(process: "subprocess.Popen[bytes]") -> Iterator[list[float]]:
+    """Look at the peak of its memory, over and over. What `wait4` says would count ours, which it has before its `exec`."""
+    peaks = [0.0]
+    ended = threading.Event()
+
+    def look() -> None:
+        while not ended.wait(0.01):
+            found = re.search(r"^VmHWM:\s+(\d+) kB", Path(f"/proc/{process.pid}/status").read_text(), re.MULTILINE)
+            if found is not None:
+                peaks.append(int(found[1]) * 1024 / 1e6)
+
+    looking = threading.Thread(target=look)
+    looking.start()
+    try:
+        yield peaks
+    finally:
+        ended.set()
+        looking.join()
