@@ -16,10 +16,8 @@ reader tells repeats and gaps.
 _HEADERS = {
     "ce_specversion": {"type": "string", "const": "1.0"},
     "ce_id": {"type": "string", "format": "uuid", "description": "Unique."},
-    "ce_source": {"type": "string", "description": "The service, as `/membership`."},
     "ce_subject": {"type": "string", "description": "Id of the aggregate."},
     "ce_time": {"type": "string", "format": "date-time", "description": "When it occurred."},
-    "ce_dataschema": {"type": "string", "description": "Path of the JSON Schema of the value."},
     "content-type": {"type": "string", "const": "application/json"},
     "ce_position": {
         "type": "string",
@@ -68,6 +66,11 @@ def document(service: str, title: str, description: str, schemas: Path, *, parti
         "title": "Watermark",
         "summary": "Whoever has read that far knows what had not happened by then.",
         "contentType": "application/json",
+        "headers": {
+            "type": "object",
+            "required": ["content-type"],
+            "properties": {"content-type": _HEADERS["content-type"]},
+        },
         "payload": _WATERMARK,
         "bindings": {"kafka": {"key": {"type": "string", "const": service}}},
     }
@@ -95,10 +98,11 @@ def _message(service: str, name: str, schemas: Path) -> dict[str, Any]:
     schema = json.loads((schemas / f"{name}.schema.json").read_text())
     sample = json.loads((schemas / "samples" / f"{name}.json").read_text())
     type_name = f"{service}.{name}"
+    own = {"ce_type": type_name, "ce_source": f"/{service}", "ce_dataschema": schema["$id"]}
     headers = {
         "type": "object",
-        "required": [*(header for header in _HEADERS if header not in _OPTIONAL), "ce_type"],
-        "properties": {**_HEADERS, "ce_type": {"type": "string", "const": type_name}},
+        "required": [*(header for header in _HEADERS if header not in _OPTIONAL), *own],
+        "properties": {**_HEADERS, **{header: {"type": "string", "const": value} for header, value in own.items()}},
     }
     # Definitions of a schema stand inside it; its references are made to lead there.
     inside = f"#/components/messages/{_escaped(name)}/payload/schema/$defs/"

@@ -19,6 +19,7 @@ from shared.migrate import MigrationError
 from shared.observability import logs
 from shared.observability.traces import tracing
 from shared.operations import OPERATIONS
+from shared.rebuilding import arguments
 from shared.roles import ROLES
 from shared.service import Definition
 from shared.settings import Settings, settings_of
@@ -97,6 +98,8 @@ def _parser(definition: Definition[Any]) -> argparse.ArgumentParser:
         replay = roles.add_parser("replay", help="after a fix: apply the facts of a parked key")
         replay.add_argument("lane", type=int)
         replay.add_argument("key")
+    if definition.replica:
+        arguments(roles.add_parser("rebuild", help="fold the topics anew, and compare the result with the replica"))
     for name, command in definition.commands.items():
         command.arguments(roles.add_parser(name, help=command.help))
     return parser

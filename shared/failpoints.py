@@ -46,7 +46,8 @@ POINTS = frozenset(
         "scoring.after-journal",
         "scoring.after-entries",
         "scoring.before-split-commit",
-        # rebuild of scoring, in the order in which they are reached
+        # rebuilds, in the order in which they are reached
+        "rebuild.before-undo-commit",
         "rebuild.before-page-commit",
         "rebuild.after-page",
         "rebuild.before-swap-commit",

@@ -1,18 +1,22 @@
 """What an operator does to a service from the command line: each starts, does one thing, and ends."""
 
 import argparse
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
 
 from shared.database import Pool, open_writer
 from shared.messaging import deadletters, recovery
+from shared.messaging.epochs import raise_epoch
 from shared.messaging.log import Log
 from shared.messaging.logs import open_log
-from shared.messaging.relay import raise_epoch
 from shared.messaging.republish import republish
+from shared.rebuilding import Screen, rebuild
+from shared.replica import ReplicaRebuild
 from shared.service import Definition, close_pool
 from shared.settings import Settings
+from shared.shadow import open_shadow
 
 Operation = Callable[[Definition[Any], Settings, argparse.Namespace], Coroutine[Any, Any, None]]
 
@@ -25,7 +29,14 @@ async def _migrate(definition: Definition[Any], settings: Settings, _: argparse.
 async def _raise_epoch(definition: Definition[Any], settings: Settings, _: argparse.Namespace) -> None:
     async with _log(definition, settings) as log:
         await log.create_topics([definition.topic], partitions=settings.partitions)
-        print(f"epoch {await raise_epoch(settings.database_url.get_secret_value(), log, definition.topic)}")
+        epoch = await raise_epoch(
+            settings.database_url.get_secret_value(),
+            log,
+            definition.topic,
+            service=definition.name,
+            partitions=settings.partitions,
+        )
+    print(f"epoch {epoch}")
 
 
 async def _accept_epoch(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
@@ -47,6 +58,22 @@ async def _republish(definition: Definition[Any], settings: Settings, _: argpars
             publish=definition.publish,
         )
     print(f"{definition.topic}: {sent} records published anew. Now let its readers `read-again {definition.topic}`.")
+
+
+async def _rebuild(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
+    assert definition.projection is not None
+    projection = definition.projection(settings)
+    pool = await open_shadow(
+        settings.database_url.get_secret_value(), name=f"qunli {definition.name} rebuild", size=options.workers + 3
+    )
+    try:
+        async with _log(definition, settings) as log:
+            lanes = range(settings.partitions)
+            workers, say = options.workers, Screen(sys.stdout)
+            replica = ReplicaRebuild(pool, log, projection, definition.replica, lanes, workers=workers, say=say)
+            await rebuild(replica, options)
+    finally:
+        await close_pool(pool)
 
 
 async def _read_again(definition: Definition[Any], settings: Settings, options: argparse.Namespace) -> None:
@@ -99,6 +126,7 @@ OPERATIONS: dict[str, Operation] = {
     "raise-epoch": _raise_epoch,
     "republish": _republish,
     "accept-epoch": _accept_epoch,
+    "rebuild": _rebuild,
     "read-again": _read_again,
     "parked": _parked,
     "replay": _replay,

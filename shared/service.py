@@ -108,6 +108,8 @@ class Definition(Generic[S]):
         projection: makes what it folds of the log, given its settings; None if it listens to nothing.
         upkeep: further long-running tasks of the role `consume`, by name, given the pool.
         background: tasks of the role `consume` that run commands of their own, once watermarks say what had not happened.
+        replica: the tables that the projection writes, each with its primary key, if they are a replica of other services'
+            facts, which can be rebuilt from the topics.
         commands: for operators, by name on the command line, beside those of every service (shared/operations.py).
     """
 
@@ -124,6 +126,7 @@ class Definition(Generic[S]):
     projection: Callable[[Settings], Projection] | None = None
     upkeep: Mapping[str, Callable[[Pool], Run]] = field(default_factory=dict)
     background: Mapping[str, Callable[[Kernel, WatermarkReader], Run]] = field(default_factory=dict)
+    replica: Mapping[str, str] = field(default_factory=dict)
     commands: Mapping[str, OperatorCommand] = field(default_factory=dict)
 
     @property

@@ -14,6 +14,7 @@ from deploy.local.postgres import FAST, EmbeddedPostgres
 from deploy.local.processes import FolderLock, ServerFailed
 from shared.messaging.log import Log
 from tests.support.databases import Databases
+from tests.support.published import checked_kafka
 
 RAN = pytest.StashKey[dict[str, int]]()
 VERSIONS = pytest.StashKey[dict[str, str]]()
@@ -94,7 +95,7 @@ async def kernel_database(databases: Databases, anyio_backend: str) -> AsyncIter
 @pytest.fixture(scope="session")
 def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[EmbeddedKafka]:
     """The broker of this run. A test that stops it starts it again."""
-    with EmbeddedKafka(server_folder / "kafka", heap="384m") as broker:
+    with checked_kafka(server_folder / "kafka") as broker:
         pytestconfig.stash[VERSIONS]["kafka"] = broker.version
         yield broker
 
@@ -103,8 +104,8 @@ def kafka(server_folder: Path, pytestconfig: pytest.Config) -> Iterator[Embedded
 def private_kafka(
     server_folder: Path, unique: Callable[[str], str], pytestconfig: pytest.Config
 ) -> Iterator[EmbeddedKafka]:
-    """A broker of the test's own, for topics whose names are fixed."""
-    with EmbeddedKafka(server_folder / unique("kafka"), heap="384m") as broker:
+    """A broker of the test's own, for topics whose names are fixed: all that the test leaves there is checked."""
+    with checked_kafka(server_folder / unique("kafka")) as broker:
         pytestconfig.stash[VERSIONS]["kafka"] = broker.version
         yield broker
     shutil.rmtree(broker.folder)

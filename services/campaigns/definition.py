@@ -8,7 +8,7 @@ from services.campaigns import purchase
 from services.campaigns.attribution import Attribution
 from services.campaigns.projections import project
 from services.campaigns.publishing import publish
-from services.campaigns.replica import Replica
+from services.campaigns.replica import TABLES, Replica
 from services.campaigns.service import Campaigns
 from shared.lifecycle import Run
 from shared.messaging.watermarks import WatermarkReader
@@ -45,5 +45,6 @@ CAMPAIGNS = Definition(
     project=project,
     codecs=(purchase.FOLD.codec,),
     projection=_projection,
+    replica=TABLES,
     background={"attribution": _attribution},
 )

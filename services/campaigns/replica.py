@@ -17,6 +17,14 @@ from services.campaigns.inbound import (
 from services.campaigns.purchase import Community
 from shared.messaging.facts import LaneFacts
 
+TABLES = {
+    "communities": "community",
+    "bindings": "organization, person",
+    "pending_joins": "organization, person, join_id",
+    "shares": "code",
+}
+"""What is folded here: the tables and their primary keys."""
+
 CONSUMER = "campaigns"
 
 # A row of a community is shared by all lanes: it is only written where it is missing, so that a join of a known

@@ -7,7 +7,7 @@ from typing import Any
 from services.content import comment, floors, post, reaction, share, visit
 from services.content.projections import project
 from services.content.publishing import publish
-from services.content.replica import Replica
+from services.content.replica import TABLES, Replica
 from services.content.service import Content
 from shared.service import Definition
 from shared.settings import Settings
@@ -35,4 +35,5 @@ CONTENT = Definition(
     project=project,
     codecs=tuple(kind.FOLD.codec for kind in (post, floors, comment, reaction, share, visit)),
     projection=_projection,
+    replica=TABLES,
 )

@@ -8,6 +8,9 @@ from services.content.inbound import CommunityFounded, CommunityLaunched, Member
 from services.content.standing import CommunityStatus, Standing
 from shared.messaging.facts import LaneFacts, Poison
 
+TABLES = {"communities": "community", "members": "community, person"}
+"""What is folded here: the tables and their primary keys."""
+
 StandingKey = tuple[str, str]
 """Community and person."""
 

@@ -7,7 +7,7 @@ from typing import Any
 from services.membership import community, invitation, member, places, referral
 from services.membership.projections import project
 from services.membership.publishing import publish
-from services.membership.replica import ShareCodes
+from services.membership.replica import TABLES, ShareCodes
 from services.membership.service import Membership
 from services.membership.settling import referral_settler
 from shared.service import Definition, Kernel
@@ -39,5 +39,6 @@ MEMBERSHIP = Definition(
     project=project,
     codecs=tuple(of.FOLD.codec for of in (community, member, places, invitation, referral)),
     projection=_projection,
+    replica=TABLES,
     background={"referral settler": referral_settler},
 )

@@ -7,6 +7,9 @@ from services.membership import inbound
 from services.membership.inbound import ContentShared
 from shared.messaging.facts import LaneFacts
 
+TABLES = {"share_codes": "code"}
+"""What is folded here: the tables and their primary keys."""
+
 _SHARE_CODES = """
 insert into share_codes (code, organization, community, sharer, recorded_at)
 select code, organization, community, sharer, recorded_at

@@ -30,6 +30,7 @@ select person_no, community_no, seq, kind, coalesce(ruleset, 0), coalesce(act_da
    and seq <= $2
    and person_no > $3
    and (ruleset is not null or kind in ($4, $5))
+   and not void
  order by person_no, seq
 """
 """Of what counts, or lets somebody come or go. Seldom more than a tenth of these are purchases, of which more is read."""

@@ -1,25 +1,8 @@
-"""Compare the live tables with the shadow's, row by row."""
+"""What of the tables is compared with a rebuild: every column, but for the surrogate numbers."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Mapping
 
-from services.scoring.shadow import SCHEMA
-
-FIRST = 5
-"""Differences of a table that are shown."""
-
-
-class Compared(NamedTuple):
-    """A table of which every column counts, but for the surrogate numbers.
-
-    Attributes:
-        key: what tells which rows belong together.
-        select: what is compared, given the schema.
-    """
-
-    key: str
-    select: str = "select * from {schema}.{table}"
-
+from shared.comparison import Compared
 
 COMPARED: Mapping[str, Compared] = {
     "point_entries": Compared("person_no, seq"),
@@ -57,54 +40,3 @@ COMPARED: Mapping[str, Compared] = {
     ),
 }
 """By name. Of `rank_layout` nothing is to be compared."""
-
-
-class Difference(NamedTuple):
-    """A row that is not the same; None where it is missing. JSON."""
-
-    live: str | None
-    rebuilt: str | None
-
-
-class Outcome(NamedTuple):
-    """How a table fared.
-
-    Attributes:
-        rows: live and rebuilt ones, counted once where they belong together.
-        different: how many of them differ.
-        first: the first of these, in the order of the key.
-    """
-
-    table: str
-    rows: int
-    different: int
-    first: Sequence[Difference]
-
-
-async def compare(snapshot: Any) -> AsyncIterator[Outcome]:
-    """Compare all tables, on a connection whose transaction sees one state of both."""
-    for table, compared in COMPARED.items():
-        yield await _compare(snapshot, table, compared)
-
-
-async def _compare(snapshot: Any, table: str, compared: Compared) -> Outcome:
-    live, rebuilt = (compared.select.format(schema=schema, table=table) for schema in ("public", SCHEMA))
-    paired = f"({live}) as live full join ({rebuilt}) as rebuilt using ({compared.key})"
-    rows, different = await snapshot.fetchrow(
-        f"select count(*), count(*) filter (where live is distinct from rebuilt) from {paired}"
-    )
-    first: list[Difference] = []
-    if different:
-        first = [
-            Difference(*row)
-            for row in await snapshot.fetch(
-                f"""
-                select to_jsonb(live)::text, to_jsonb(rebuilt)::text
-                  from {paired}
-                 where live is distinct from rebuilt
-                 order by {compared.key}
-                 limit {FIRST}
-                """
-            )
-        ]
-    return Outcome(table, rows, different, first)

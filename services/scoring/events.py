@@ -40,6 +40,32 @@ class CommissionBooked(Fact, frozen=True, tag="commission-booked.v1"):
     local_day: date
 
 
+class CommissionVoided(Fact, frozen=True, tag="commission-voided.v1"):
+    """An entry in somebody's commission counts no more: a restore of its publisher's database has undone the fact that it
+    followed from.
+
+    Attributes:
+        amount: what the entry had booked, in minor units.
+        cause: event id of the fact that was undone.
+        booked_occurred_at, booked_local_day: of the booking.
+        occurred_at: when this was found.
+    """
+
+    organization: str
+    community: str
+    zone: str
+    currency: str
+    person: str
+    entry: str
+    purchase: str
+    order_id: str
+    amount: int
+    cause: str
+    booked_occurred_at: datetime
+    booked_local_day: date
+    occurred_at: datetime
+
+
 class RulesetPublished(Fact, frozen=True, tag="ruleset-published.v1"):
     """A version of a ruleset.
 
@@ -60,10 +86,16 @@ class RulesetPublished(Fact, frozen=True, tag="ruleset-published.v1"):
     occurred_at: datetime
 
 
-ScoringFact: TypeAlias = CommissionBooked | RulesetPublished
+ScoringFact: TypeAlias = CommissionBooked | CommissionVoided | RulesetPublished
 
-COMMISSION = Codec[CommissionBooked]((CommissionBooked,))
-"""Of the streams of commission, each of one fact."""
+COMMISSION = Codec[CommissionBooked | CommissionVoided]((CommissionBooked, CommissionVoided))
+"""Of the streams of commission, one per entry: booked; perhaps voided, and booked anew."""
+
+
+def stream_of(entry: str) -> str:
+    """The stream of an entry in somebody's commission."""
+    return f"commission-{entry}"
+
 
 RULESETS = Codec[RulesetPublished]((RulesetPublished,))
 """Of the streams of rulesets, one per organization, and one per community that has its own."""

@@ -25,6 +25,7 @@ from services.scoring.inbound import (
     ReactionAdded,
     ReactionWithdrawn,
     TakenBack,
+    Undone,
 )
 from services.scoring.meeting import Met
 from services.scoring.memory import LaneMemory
@@ -71,6 +72,9 @@ class LaneFold:
         for standing, touch in self.touched.items():
             if touch.counts:
                 standing.rekey()
+
+    def _undone(self, met: Met, message: Undone) -> None:
+        """It keeps its number, and nothing else."""
 
     def _nothing(self, met: Met, message: CommunityFact) -> None:
         self._note(met)
@@ -188,6 +192,7 @@ class LaneFold:
 
 
 _FOLDS: Mapping[type[Message], Callable[[LaneFold, Met, Any], None]] = {
+    Undone: LaneFold._undone,
     CommunityFounded: LaneFold._nothing,
     CommunityLaunched: LaneFold._nothing,
     MemberJoined: LaneFold._joined,

@@ -65,6 +65,10 @@ class CommunityLaunched(CommunityFact, frozen=True, gc=False):
     kind: ClassVar = Kind.COMMUNITY_LAUNCHED
 
 
+class Undone(CommunityFact, frozen=True, gc=False):
+    """What was journaled and is void: a restore of its publisher's database has undone it."""
+
+
 class _Later(_Fact, frozen=True, gc=False):
     """About an earlier act."""
 

@@ -5,7 +5,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from services.scoring.inbound import TYPE_OF_KIND, Kind, Link, Message, message_of_kind
+from services.scoring.inbound import TYPE_OF_KIND, Kind, Link, Message, Undone, message_of_kind
 from shared.messaging.facts import InboundFact
 
 
@@ -14,7 +14,7 @@ class Journaled(NamedTuple):
 
     Attributes:
         message: with the fields that are folded. What the journal does not keep, because the version of the rules says
-            it already, is anything.
+            it already, is anything. A void row says nothing.
         ruleset: number of the version; None: it counted for nothing.
     """
 
@@ -27,7 +27,7 @@ class Journaled(NamedTuple):
 
 
 _ROWS = """
-select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset,
+select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset, void,
        coalesce(persons.organization, communities.organization) as organization, community::text, zone, person,
        person_no, community_no
   from ({}) as journal
@@ -67,7 +67,7 @@ def _journaled(lane: int, row: Any) -> Journaled:
 
 
 def _message(kind: Kind, row: Any) -> Message:
-    message = message_of_kind(kind)
+    message = Undone if row["void"] else message_of_kind(kind)
     known = dict(row) | {
         "purchase": row["act_id"],
         "act_id": None if row["act_id"] is None else str(row["act_id"]),

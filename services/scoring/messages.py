@@ -55,8 +55,29 @@ class CommissionBooked(Struct, frozen=True, kw_only=True):
     local_day: LocalDay
 
 
+class CommissionVoided(Struct, frozen=True, kw_only=True):
+    """An entry in somebody's commission counts no more: a restored database has undone the fact that it followed from. If
+    that happens again, the entry is booked again, under the same id. Key: who had earned it."""
+
+    organization: Organization
+    community: CommunityId
+    zone: Zone
+    currency: Currency
+    person: Person
+    entry: Annotated[str, Meta(description="UUID of the entry.")]
+    purchase: Id
+    order_id: Annotated[str, Meta(min_length=1, max_length=64)]
+    amount_minor: Annotated[int, Meta(description="Minor units, as they were booked.")]
+    cause: Annotated[str, Meta(description="UUID of the fact that was undone.")]
+    booked_occurred_at: Annotated[datetime, Meta(tz=True, description="Of the booking, UTC.")]
+    booked_local_day: LocalDay
+    occurred_at: OccurredAt
+    recorded_at: RecordedAt
+
+
 TYPES: dict[str, type[Struct]] = {
     "scoring.ruleset-published.v1": RulesetPublished,
     "scoring.commission-booked.v1": CommissionBooked,
+    "scoring.commission-voided.v1": CommissionVoided,
 }
 """CloudEvents type to the shape of its value."""

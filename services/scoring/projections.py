@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from services.scoring.boards import Layout, hold_layout
-from services.scoring.events import COMMISSION
+from services.scoring.events import COMMISSION, stream_of
 from services.scoring.fold import LaneFold
 from services.scoring.folding import begin, communities_of, complete
 from services.scoring.inbound import TYPES, read
@@ -20,6 +20,14 @@ from shared.messaging.lane_publishing import Following, publish_from_lane
 from shared.service import projects_nothing
 
 TOPICS = ("membership.events", "content.events", "campaigns.events", "scoring.events")
+
+_VOIDED = """
+select stream_id, max(version)
+  from events
+ where stream_id = any ($1)
+   and type = 'commission-voided.v1'
+ group by stream_id
+"""
 
 
 class ScoringProjection:
@@ -65,11 +73,19 @@ class ScoringProjection:
 
     async def _publish(self, connection: Any, folds: Sequence[LaneFold]) -> None:
         """The first write of the transaction."""
+        bookings = {stream_of(booking.booked.entry): booking for fold in folds for booking in fold.orders.bookings}
+        if not bookings:
+            return
+        # What was booked before may be booked again only if it was voided meanwhile.
+        voided = dict(await connection.fetch(_VOIDED, list(bookings)))
         following = [
-            Following(f"commission-{booking.booked.entry}", booking.booked, booking.cause.traceparent)
-            for fold in folds
-            for booking in fold.orders.bookings
+            Following(stream, booking.booked, booking.cause.traceparent, voided.get(stream, 0) + 1)
+            for stream, booking in bookings.items()
         ]
+        await self.publish(connection, following)
+
+    async def publish(self, connection: Any, following: Sequence[Following]) -> None:
+        """Publish facts about commission. Must be the first write of a lane's transaction."""
         await publish_from_lane(connection, self._writing, COMMISSION, following)
 
     async def _memories(self, connection: Any, lanes: Sequence[LaneFacts]) -> list[LaneMemory]:

@@ -13,6 +13,9 @@ def publish(recorded: Recorded) -> Message | None:
         case events.CommissionBooked():
             booked = recorded.told_as(messages.CommissionBooked, amount_minor=fact.amount, rate_basis_points=fact.rate)
             return Message("scoring.commission-booked.v1", fact.person, fact.entry, booked)
+        case events.CommissionVoided():
+            voided = recorded.told_as(messages.CommissionVoided, amount_minor=fact.amount)
+            return Message("scoring.commission-voided.v1", fact.person, fact.entry, voided)
         case events.RulesetPublished():
             whose = fact.community or fact.organization
             published = recorded.told_as(messages.RulesetPublished)

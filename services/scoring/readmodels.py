@@ -52,6 +52,7 @@ class JournalRow(_Table, table=True):
     amount: int | None = Field(sa_type=BigInteger)
     ruleset: int | None
     details: Any = Field(sa_type=JSONB, nullable=True)
+    void: bool
 
 
 class EntryRow(_Table, table=True):

@@ -1,118 +1,184 @@
-"""The operator's command `rebuild`: what it takes, shows and reports."""
+"""The operator's command `rebuild`: fold the journal anew beside the lanes, compare, and put the result in their place."""
 
 import argparse
+import contextlib
 import sys
-import time
-from collections.abc import Iterator, Sequence
-from typing import TextIO
+from collections.abc import Sequence
 
-from services.scoring.comparison import Outcome
-from services.scoring.rebuilding import Rebuild, connections
-from services.scoring.shadow import open_shadow
+import asyncpg
+
+from services.scoring.boards import split_oversized
+from services.scoring.comparison import COMPARED
+from services.scoring.projections import ScoringProjection
+from services.scoring.refold import Refold
+from services.scoring.shadow import TABLES, prepare, swap
+from services.scoring.undoing import undo
+from shared.comparison import Outcome, compare
+from shared.database import Pool
 from shared.lifecycle import spare_collector
+from shared.messaging.logs import open_log
+from shared.rebuilding import Progress, Say, Screen, arguments, insist, rebuild, shared_out
 from shared.service import OperatorCommand, close_pool
 from shared.settings import Settings
-
-BAR_CELLS = 30
-REDRAW_SECONDS = 0.2
-"""On a terminal, where the bar stays in its line."""
-
-REPEAT_SECONDS = 5.0
-"""Elsewhere, as in a log, where each state is a line."""
+from shared.shadow import hold_lanes, open_shadow
 
 
-class Screen:
-    """Shows the operator a bar for what is long, and lines for what is said."""
+def connections(workers: int) -> int:
+    """How many a rebuild uses: two for each worker, or three to compare."""
+    return max(2 * workers, 3)
 
-    def __init__(self, stream: TextIO) -> None:
-        self._stream = stream
-        self._terminal = stream.isatty()
-        self._task = ""
-        self._unit = ""
-        self._before = self._done = self._total = 0
-        self._began_at = self._shown_at = 0.0
 
-    def say(self, text: str) -> None:
-        self._stream.write(f"\r\x1b[K{text}\n" if self._terminal else f"{text}\n")
-        self._stream.flush()
+class Rebuild:
+    """One rebuild, step by step. Any step may be cut off at any point and called again, by another process too.
 
-    def begin(self, task: str, unit: str, done: int, total: int) -> None:
-        self._task, self._unit, self._before, self._done, self._total = task, unit, done, done, total
-        self._began_at = self._shown_at = time.monotonic()
+    Args:
+        pool: of `open_shadow`, with as many `connections` as it needs.
+        lanes: all that there are.
+        workers: lanes that are folded at a time.
+        page_rows: see `Refold`.
+        say: tells the operator.
+    """
 
-    def advance(self, count: int) -> None:
-        self._done += count
-        now = time.monotonic()
-        if now - self._shown_at > (REDRAW_SECONDS if self._terminal else REPEAT_SECONDS):
-            self._shown_at = now
-            self._show()
+    def __init__(
+        self,
+        pool: Pool,
+        lanes: Sequence[int],
+        *,
+        workers: int = 2,
+        page_rows: int | None = None,
+        say: Say = print,
+    ) -> None:
+        self._pool = pool
+        self._workers = workers
+        self.say = say
+        self._refold = Refold(lanes, page_rows)
 
-    def end(self) -> None:
-        if self._done > self._before:
-            self._show(last=True)
+    async def prepare(self, *, fresh: bool = False) -> None:
+        """Make the shadow, or find it."""
+        async with self._pool.acquire() as connection:
+            resumed = await prepare(connection, self._refold.lanes, fresh=fresh)
+        folded, written = await self._how_far()
+        begun = f"going on with an earlier rebuild, which has folded {folded:,}" if resumed else "folding all"
+        self.say(f"{begun} of {written:,} rows of the journal")
 
-    def _show(self, *, last: bool = False) -> None:
-        total = max(self._total, self._done)
-        seconds = max(time.monotonic() - self._began_at, 1e-3)
-        rate = (self._done - self._before) / seconds
-        full = BAR_CELLS * self._done // max(total, 1)
-        left = "" if last else f", {_duration((total - self._done) / max(rate, 1e-3))} left"
-        pace = f"{rate:,.0f} a second" if rate >= 10 else f"{seconds:.1f} s"
-        text = (
-            f"{self._task} {100 * self._done // max(total, 1):3}% |{'#' * full:<{BAR_CELLS}}| "
-            f"{self._done:,} of {total:,} {self._unit}, {pace}{left}"
+    async def catch_up(self) -> None:
+        """Fold the journal until hardly anything is left of it, while the lanes go on.
+
+        Raises:
+            ValueError: the journal cannot be folded.
+        """
+        few = self._refold.page_rows * len(self._refold.lanes)
+        while await self._fold_once() > few:
+            continue
+        with contextlib.suppress(asyncpg.LockNotAvailableError):  # or the lanes' own splitter does it, after the swap
+            await split_oversized(self._pool)
+        await shared_out(TABLES, self._analyze, workers=self._workers)
+        await self._fold_once()
+
+    async def compare(self) -> list[Outcome]:
+        """Compare live and rebuilt tables as they are at one moment. The lanes stand only until it is fixed.
+
+        Raises:
+            TimeoutError: the lanes were too busy, again and again.
+        """
+        return await insist(self._compare, self)
+
+    async def swap(self) -> None:
+        """Put the rebuilt tables in the place of the live ones.
+
+        Raises:
+            TimeoutError: lanes or readers were too busy, again and again. Nothing changed.
+        """
+        await insist(self._swap, self)
+
+    async def _fold_once(self) -> int:
+        """Fold what every lane has now; the number of rows."""
+        before, written = await self._how_far()
+        progress = Progress(before, written, "rows of the journal", self.say)
+        lanes = self._refold.lanes
+        busy: list[int] = []
+
+        async def fold_persons(lane: int) -> None:
+            if not await self._fold_persons(lane, progress, wait=False):
+                busy.append(lane)
+
+        async def wait_for_persons(lane: int) -> None:
+            await self._fold_persons(lane, progress, wait=True)
+
+        async def fold_rows(lane: int) -> None:
+            async with self._pool.acquire() as connection:
+                folded = self._refold.page_rows
+                while folded == self._refold.page_rows:
+                    folded = await self._refold.fold_page(connection, lane)
+                    progress.add(folded)
+
+        for share, fold in ((lanes, fold_persons), (busy, wait_for_persons), (lanes, fold_rows)):
+            await shared_out(share, fold, workers=self._workers)
+        progress.end()
+        after, _ = await self._how_far()
+        return after - before
+
+    async def _fold_persons(self, lane: int, progress: Progress, *, wait: bool) -> bool:
+        async with self._pool.acquire() as reader, self._pool.acquire() as writer:
+            return await self._refold.fold_persons(reader, writer, lane, wait=wait, folded=progress.add)
+
+    async def _analyze(self, table: str) -> None:
+        await self._pool.execute(f"analyze {table}")
+
+    async def _how_far(self) -> tuple[int, int]:
+        """(rows folded, rows there are)"""
+        row = await self._pool.fetchrow(
+            """
+            select coalesce(sum(seq), 0)::bigint,
+                   coalesce(sum((select max(seq) from journal where journal.lane = progress.lane)), 0)::bigint
+              from progress
+            """
         )
-        if self._terminal:
-            self._stream.write(f"\r\x1b[K{text}" + ("\n" if last else ""))
-            self._stream.flush()
-        else:
-            self.say(text)
+        return row[0], row[1]
 
+    async def _compare(self) -> list[Outcome]:
+        async with (
+            self._pool.acquire() as reader,
+            reader.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            async with (
+                self._pool.acquire() as holder,
+                holder.transaction(),
+                self._pool.acquire() as worker,
+            ):
+                await hold_lanes(holder, ScoringProjection.consumer, self._refold.lanes)
+                await self._refold.fold_rest(worker)
+                await reader.execute("select from progress")  # its first statement fixes what it sees
+            return await compare(reader, COMPARED)
 
-def _duration(seconds: float) -> str:
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes}:{rest:02}"
-
-
-def report(outcomes: Sequence[Outcome]) -> Iterator[str]:
-    """What the operator reads of a comparison, line by line."""
-    for outcome in outcomes:
-        yield f"{outcome.table}: {outcome.rows:,} rows, {outcome.different:,} different"
-        for difference in outcome.first:
-            yield f"    live    {difference.live or 'missing'}"
-            yield f"    rebuilt {difference.rebuilt or 'missing'}"
-
-
-def _arguments(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--swap", action="store_true", help="put the result in the place of the live tables")
-    parser.add_argument("--fresh", action="store_true", help="begin anew, as after a release that folds differently")
-    parser.add_argument(
-        "--workers", type=int, default=3, choices=range(1, 17), metavar="N", help="lanes at a time; 1 to 16"
-    )
+    async def _swap(self) -> None:
+        async with self._pool.acquire() as connection:
+            await swap(connection, self._refold.lanes, self._refold.fold_rest)
 
 
 async def _run(settings: Settings, options: argparse.Namespace) -> None:
     spare_collector()
-    screen = Screen(sys.stdout)
-    pool = await open_shadow(settings.database_url.get_secret_value(), size=connections(options.workers))
+    dsn = settings.database_url.get_secret_value()
+    pool = await open_shadow(dsn, name="qunli scoring rebuild", size=connections(options.workers))
     try:
-        rebuild = Rebuild(pool, range(settings.partitions), screen, workers=options.workers)
-        await rebuild.prepare(fresh=options.fresh)
-        await rebuild.catch_up()
-        outcomes = await rebuild.compare()
-        for line in report(outcomes):
-            screen.say(line)
-        different = sum(outcome.different for outcome in outcomes)
+        steps = Rebuild(pool, range(settings.partitions), workers=options.workers, say=Screen(sys.stdout))
         if options.swap:
-            await rebuild.swap()
-            screen.say(f"the rebuilt tables are the live ones now; {different:,} rows were different")
-        elif different:
-            raise ValueError("the live tables are not what the journal says; --swap replaces them")
-        else:
-            screen.say("the live tables are what the journal says")
+            await _undo(settings, pool, steps.say)
+        await rebuild(steps, options)
     finally:
         await close_pool(pool)
 
 
-REBUILD = OperatorCommand("fold the journal anew, and compare the result with the tables", _run, _arguments)
+async def _undo(settings: Settings, pool: Pool, say: Say) -> None:
+    """Before all is folded anew, mark what restores have undone."""
+    log = await open_log(settings, client_id="qunli-scoring")
+    try:
+        undone = await undo(pool, log, ScoringProjection(partitions=settings.partitions), range(settings.partitions))
+    finally:
+        await log.close()
+    if undone.topics:
+        say(f"restored were the writers of {', '.join(undone.topics)}")
+        say(f"{undone.rows} rows of the journal became void, {undone.bookings} bookings of commission were taken back")
+
+
+REBUILD = OperatorCommand("fold the journal anew, and compare the result with the tables", _run, arguments)

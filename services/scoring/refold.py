@@ -19,11 +19,11 @@ from services.scoring.memory import LaneMemory
 from services.scoring.recall import give_numbers
 from services.scoring.rulesetreads import PublishedRulesets
 from services.scoring.scorecard import Community
-from services.scoring.shadow import SCHEMA
 from services.scoring.writing import write_results
 from shared.failpoints import failpoint
 from shared.messaging.facts import Poison
 from shared.messaging.lanes import LOCK
+from shared.shadow import SCHEMA
 
 PERSONS_PAGE = 10_000
 """Journal rows, about, that are folded person by person in one transaction."""

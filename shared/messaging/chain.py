@@ -21,6 +21,25 @@ class Halt(NamedTuple):
     reason: str
 
 
+class Void(NamedTuple):
+    """What a restore has undone in a partition: the facts after `after` whose epoch is lower than `epoch`."""
+
+    epoch: int
+    after: Position
+
+    def covers(self, position: Position) -> bool:
+        return position.epoch < self.epoch and position > self.after
+
+
+def is_void(voids: Sequence[Void], position_text: str) -> bool:
+    """Whether a record is known to be undone. What no relay wrote is not."""
+    try:
+        position = Position.parse(position_text)
+    except ValueError:
+        return False
+    return any(void.covers(position) for void in voids)
+
+
 class Chain(msgspec.Struct):
     """How far one topic of a lane is read, and the rule by which it may go on.
 
@@ -28,12 +47,14 @@ class Chain(msgspec.Struct):
         next_offset: records below it were read.
         position: of the last fact read, applied or parked.
         accepted_epoch: the highest epoch that an operator accepted after `position.epoch`.
+        voids: what restores have undone, as far as that is known; it is passed over.
         strangers: records met that no relay wrote; facts have a position, so these are none.
     """
 
     next_offset: int = 0
     position: Position = START
     accepted_epoch: int = 0
+    voids: Sequence[Void] = ()
     strangers: int = 0
 
     def read(self, records: Sequence[InboundFact], types: Collection[str]) -> tuple[list[InboundFact], Halt | None]:
@@ -49,6 +70,9 @@ class Chain(msgspec.Struct):
             if record.offset < next_offset:
                 continue
             position = record.position
+            if self.voids and is_void(self.voids, position):
+                next_offset = record.offset + 1
+                continue
             # Nearly every record follows the one before; only the others are worth parsing.
             if record.previous != last or not position.startswith(epoch):
                 verdict = self._judge(Position.parse(last), position, record.previous)
@@ -82,9 +106,9 @@ class Chain(msgspec.Struct):
         if position.epoch > self.accepted_epoch:
             return (
                 f"epoch {position.epoch} follows epoch {last.epoch} (last fact {last}, first of the new epoch {position}"
-                f" after {previous}): the writer's database was restored. Rebuild, or accept the epoch."
+                f" after {previous}): the writer's database was restored. Run `rebuild --swap`, or accept the epoch."
             )
-        # Facts of the lower epoch after `previous` are void; those that were read are applied and accepted.
+        # Facts of the lower epoch after `previous` are void. Those that were read nevertheless are accepted.
         if previous <= last:
             return True
         return f"the facts after {last} up to {previous} are missing before {position}."

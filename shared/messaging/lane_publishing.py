@@ -20,14 +20,16 @@ class Following(NamedTuple):
     """A fact that follows from one that was folded.
 
     Attributes:
-        stream_id: its stream, in which it is the first and only fact; the same whenever the fact is computed.
+        stream_id: its stream; the same whenever the fact is computed.
         event: the fact.
         traceparent: of the fact that it follows from.
+        version: its number in the stream.
     """
 
     stream_id: str
     event: Any
     traceparent: str | None
+    version: int = 1
 
 
 async def publish_from_lane(
@@ -46,10 +48,10 @@ async def publish_from_lane(
         fact_row(
             writing,
             codec,
-            Recorded(stream_id, 1, str(uuid_utils.uuid7()), event, event.occurred_at, recorded_at),
+            Recorded(stream_id, version, str(uuid_utils.uuid7()), event, event.occurred_at, recorded_at),
             traceparent=traceparent,
         )
-        for stream_id, event, traceparent in following
+        for stream_id, event, traceparent, version in following
     ]
     await eventstore.append(
         connection,

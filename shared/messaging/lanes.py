@@ -13,7 +13,7 @@ from opentelemetry.trace import SpanKind
 
 from shared.database import ACQUIRE_SECONDS, Pool
 from shared.failpoints import failpoint
-from shared.messaging.chain import Chain, Halt
+from shared.messaging.chain import Chain, Halt, Void
 from shared.messaging.facts import InboundFact, LaneFacts, Poison, Projection
 from shared.messaging.log import TopicPartition
 from shared.observability.traces import span_from
@@ -33,6 +33,9 @@ LOCK = "select pg_advisory_xact_lock(hashtext('lane ' || $1), lane) from unnest(
 _READ = """
 select wanted.lane, lanes.stamp, place.topic, place.next_offset, place.epoch, place.transaction_id, place.sequence,
        coalesce(accepted.epoch, 0) as accepted_epoch,
+       array(select array[void.epoch, after_epoch, after_transaction_id, after_sequence]
+               from void_ranges as void
+              where (void.topic, void.lane) = (place.topic, place.lane)) as voids,
        array(select parked.key from dead_letters as parked
               where parked.consumer = $1 and parked.lane = wanted.lane and parked.reason is not null) as parked_keys
   from unnest($2::smallint[]) as wanted (lane)
@@ -232,7 +235,8 @@ async def _read(connection: Any, consumer: str, numbers: Sequence[int]) -> dict[
         lane = lanes.setdefault(row["lane"], _Lane(row["stamp"], parked_keys=frozenset(row["parked_keys"])))
         if row["topic"] is not None:
             position = Position(row["epoch"], row["transaction_id"], row["sequence"])
-            lane.chains[row["topic"]] = Chain(row["next_offset"], position, row["accepted_epoch"])
+            voids = [Void(epoch, Position(*after)) for epoch, *after in row["voids"]]
+            lane.chains[row["topic"]] = Chain(row["next_offset"], position, row["accepted_epoch"], voids)
     return lanes
 
 

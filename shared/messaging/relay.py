@@ -16,15 +16,12 @@ from opentelemetry.trace import SpanKind
 from shared.failpoints import armed, failpoint
 from shared.messaging import outbox
 from shared.messaging.cloudevents import record_headers
-from shared.messaging.epochs import raise_epoch
 from shared.messaging.log import Log, LogUnavailable, Outgoing, Publisher, TopicPartition
 from shared.messaging.outbox import Round
 from shared.messaging.watermarks import WatermarkPublisher
 from shared.observability import metrics
 from shared.observability.traces import current_traceparent, parent_of, span_from
 from shared.position import START, Position
-
-__all__ = ["Relay", "raise_epoch"]
 
 SEND_SECONDS = 10.0
 STATEMENT_SECONDS = 30.0

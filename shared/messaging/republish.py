@@ -8,7 +8,7 @@ import asyncpg
 import msgspec
 
 from shared.commands.recorded import Message, Recorded
-from shared.messaging import outbox
+from shared.messaging import epochs, outbox
 from shared.messaging.cloudevents import envelope, record_headers
 from shared.messaging.log import Log, Outgoing, Publisher, TopicPartition
 from shared.messaging.relay import SEND_SECONDS
@@ -86,10 +86,12 @@ async def _send_all(
             batches: dict[TopicPartition, list[Outgoing]] = {}
             for row in rows:
                 epoch, transaction_id, sequence, partition, type_name, data, stream, version, event_id, *times = row
-                fact = Recorded(stream, version, event_id, decode(type_name, data), times[0], times[1])
-                message = publish(fact)
-                if message is None:
-                    raise ValueError(f"{type_name} {fact.event_id} was published, and is mapped to no message any more")
+                if type_name == epochs.RAISED:
+                    fact = Recorded(stream, version, event_id, None, *times)
+                    message = epochs.message_of(service, epoch, fact.recorded_at)
+                else:
+                    fact = Recorded(stream, version, event_id, decode(type_name, data), *times)
+                    message = _published(fact, type_name, publish)
                 position = f"{epoch}-{transaction_id}-{sequence}"
                 headers = record_headers(
                     envelope(service, fact, message, None),
@@ -103,3 +105,10 @@ async def _send_all(
             await publisher.send(batches, timeout_seconds=SEND_SECONDS)
             sent += len(rows)
     return sent
+
+
+def _published(fact: Recorded, type_name: str, publish: Callable[[Recorded], Message | None]) -> Message:
+    message = publish(fact)
+    if message is None:
+        raise ValueError(f"{type_name} {fact.event_id} was published, and is mapped to no message any more")
+    return message

@@ -80,7 +80,7 @@ async def fold_live(postgres: EmbeddedPostgres, path: Path, rows: int, *, repeat
 async def rebuild(postgres: EmbeddedPostgres, dsn: str, rows: int) -> Run:
     """Run `python -m services.scoring rebuild --fresh`, which must find no difference."""
     await checkpoint(postgres)
-    environment = {"QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "PYTHONPATH": str(ROOT)}
+    environment = {"QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "PYTHONPATH": str(ROOT), "QUNLI_LOG": "local"}
     run = await asyncio.to_thread(_run, environment)
     connection = await asyncpg.connect(dsn)
     try:

@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import EmbeddedKafka
 from tests.deploy.imports import Imported, Ranked, board, import_files, read_items
 from tests.oracle.realfiles import Expected, expected_of_cdnow, expected_of_stack_exchange, read_cdnow, referrers_of
+from tests.support.published import checked_kafka
 from tests.support.system import ROOT, System, running_system
 
 pytestmark = pytest.mark.timeout(900)
@@ -33,7 +33,7 @@ def whole(request: pytest.FixtureRequest, server_folder: Path) -> Iterator[Syste
             yield running
     else:
         with (
-            EmbeddedKafka(server_folder / "kafka-real-data", heap="384m") as broker,
+            checked_kafka(server_folder / "kafka-real-data") as broker,
             running_system(kafka=broker.bootstrap_servers) as running,
         ):
             yield running

@@ -15,17 +15,18 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from services.scoring import rebuilding
 from services.scoring.bulk import read_persons
-from services.scoring.comparison import COMPARED, Outcome
+from services.scoring.comparison import COMPARED
 from services.scoring.projections import ScoringProjection
-from services.scoring.rebuild import report
-from services.scoring.rebuilding import Rebuild, Teller, connections
-from services.scoring.shadow import TABLES, open_shadow
-from shared import failpoints
+from services.scoring.rebuild import Rebuild, connections
+from services.scoring.shadow import TABLES
+from shared import failpoints, rebuilding
+from shared.comparison import Outcome, report
 from shared.database import Pool
 from shared.failpoints import FailpointError
 from shared.messaging.lanes import Chunk, Lanes
+from shared.rebuilding import Say
+from shared.shadow import open_shadow
 from tests.scoring.feeder import Feeder, as_records
 from tests.scoring.publishing import STINGY, publish_rules
 from tests.scoring.story import LANES, NOON, Story
@@ -46,33 +47,14 @@ CORRUPTIONS = {
 """By table, what nothing but a fault does to it."""
 
 
-class Silent:
-    """Tells nobody anything, but notes what would be said."""
-
-    def __init__(self) -> None:
-        self.said: list[str] = []
-
-    def say(self, text: str) -> None:
-        self.said.append(text)
-
-    def begin(self, task: str, unit: str, done: int, total: int) -> None:
-        assert 0 <= done <= total
-
-    def advance(self, count: int) -> None:
-        assert count >= 0
-
-    def end(self) -> None:
-        return
-
-
 @asynccontextmanager
 async def rebuild_of(
-    dsn: str, *, page_rows: int = 5, lanes: int = LANES, teller: Teller | None = None
+    dsn: str, *, page_rows: int = 5, lanes: int = LANES, say: Say = lambda _: None
 ) -> AsyncIterator[Rebuild]:
     """As another process would run it."""
-    pool = await open_shadow(dsn, size=connections(2))
+    pool = await open_shadow(dsn, name="qunli scoring rebuild", size=connections(2))
     try:
-        yield Rebuild(pool, range(lanes), teller or Silent(), page_rows=page_rows)
+        yield Rebuild(pool, range(lanes), page_rows=page_rows, say=say)
     finally:
         await pool.close()
 
@@ -286,11 +268,12 @@ async def test_cut_off_anywhere_it_is_resumed_and_ends_the_same(
         assert await tables(connection) == before
 
 
-async def run_command(dsn: str, *arguments: str, failing: str = "") -> tuple[int, str]:
+async def run_command(dsn: str, *arguments: str, failing: str = "", log: str | None = None) -> tuple[int, str]:
     """The command as an operator runs it: its exit code and what it printed."""
     process = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "services.scoring", "rebuild", *arguments,
-        env={**os.environ, "PYTHONPATH": ".", "QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "QUNLI_FAILPOINTS": failing},
+        env={**os.environ, "PYTHONPATH": ".", "QUNLI_MODE": "local", "QUNLI_DATABASE_URL": dsn, "QUNLI_FAILPOINTS": failing,
+             "QUNLI_LOG": "local", "QUNLI_LOCAL_LOG_URL": log or dsn},
         stdout=asyncio.subprocess.PIPE,
         stderr=asyncio.subprocess.STDOUT,
     )  # fmt: skip
@@ -304,7 +287,7 @@ async def run_command(dsn: str, *arguments: str, failing: str = "") -> tuple[int
     return process.returncode, output.decode()
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 async def test_the_command_survives_sigkill_tells_what_differs_and_mends_it(scoring_database: str, pool: Pool) -> None:
     await traded(pool, Story())
     await pool.execute(CORRUPTIONS["standings"])
@@ -355,15 +338,15 @@ async def test_a_swap_waits_for_nobody_for_long_but_tries_again(
 ) -> None:
     monkeypatch.setattr(rebuilding, "PAUSE_SECONDS", 0.1)
     await traded(pool, Story())
-    teller = Silent()
-    async with rebuild_of(scoring_database, teller=teller) as rebuild:
+    said: list[str] = []
+    async with rebuild_of(scoring_database, say=said.append) as rebuild:
         await rebuild.prepare()
         await rebuild.catch_up()
         async with pool.acquire() as connection, connection.transaction():
             await connection.execute("select from commission_standings")
             swapping = asyncio.create_task(rebuild.swap())
             async with asyncio.timeout(20):
-                while not any(text.startswith("trying again") for text in teller.said):
+                while not any(text.startswith("trying again") for text in said):
                     await asyncio.sleep(0.05)
             assert await connection.fetchval("select count(*) from pg_namespace where nspname = 'rebuild'") == 1
         async with asyncio.timeout(20):

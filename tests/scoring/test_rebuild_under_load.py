@@ -38,7 +38,7 @@ async def dsns(databases: Databases, anyio_backend: str) -> AsyncIterator[Dsns]:
 @pytest.mark.timeout(300)
 async def test_nobody_notices_a_rebuild_that_is_killed_twice_and_then_swapped(dsns: Dsns, tmp_path: Path) -> None:
     """150 posts a second; boards, own places, points, entries and a stream are read all the while."""
-    scoring = dsns["scoring"]
+    scoring, log = dsns["scoring"], dsns["log"]
     async with running_services(dsns, tmp_path) as busy:
         connection = await asyncpg.connect(scoring)
         try:
@@ -46,13 +46,13 @@ async def test_nobody_notices_a_rebuild_that_is_killed_twice_and_then_swapped(ds
             started_at = time.perf_counter()
             async with busy.at(COMMANDS_A_SECOND):
                 await asyncio.sleep(0.5)
-                code, _ = await run_command(scoring, "--swap", failing="rebuild.before-page-commit=kill@4")
+                code, _ = await run_command(scoring, "--swap", failing="rebuild.before-page-commit=kill@4", log=log)
                 assert code == -signal.SIGKILL
-                code, told = await run_command(scoring, "--swap", failing="rebuild.before-swap-commit=kill")
+                code, told = await run_command(scoring, "--swap", failing="rebuild.before-swap-commit=kill", log=log)
                 assert code == -signal.SIGKILL
                 assert "going on with an earlier rebuild" in told
                 assert await connection.fetchval("select 'public.standings'::regclass::oid") == was
-                code, told = await run_command(scoring, "--swap", failing="rebuild.after-page=sleep:0.02")
+                code, told = await run_command(scoring, "--swap", failing="rebuild.after-page=sleep:0.02", log=log)
                 assert code == 0, told
                 assert "the rebuilt tables are the live ones now; 0 rows were different" in told
                 assert await connection.fetchval("select 'public.standings'::regclass::oid") != was
@@ -62,7 +62,7 @@ async def test_nobody_notices_a_rebuild_that_is_killed_twice_and_then_swapped(ds
             await check_numbers(connection, busy)
         finally:
             await connection.close()
-        code, told = await run_command(scoring)
+        code, told = await run_command(scoring, log=log)
         assert code == 0, told
     rate = busy.acknowledged.total() / seconds
     print(f"{rate:.0f} posts/s for {seconds:.0f} s, read {dict(busy.reads)}, longest {busy.longest:.2f} s,")

@@ -1,22 +1,25 @@
-"""The tables of docs/operations.md that are made from the code. `python -m tests.support.pages` writes them."""
+"""What of the pages is made from the code. `python -m tests.support.pages` writes it."""
 
-from collections.abc import Iterable, Sequence
+from pathlib import Path
 
 from prometheus_client import REGISTRY
 from pydantic.fields import FieldInfo
 
 import shared.observability.metrics  # noqa: F401 - registers them
 from shared.settings import Settings
+from tests.support.markdown import table
+from tests.support.reference import messages_page, routes_page
 from tests.support.system import ROOT
 
-OPERATIONS = ROOT / "docs" / "operations.md"
+DOCS = ROOT / "docs"
+OPERATIONS = DOCS / "operations.md"
 
 
 def settings_table() -> str:
     """Every setting with its default and meaning, required ones first."""
     fields = sorted(Settings.model_fields.items(), key=lambda item: not item[1].is_required())
     rows = [(f"`QUNLI_{name.upper()}`", _default(field), field.description or "") for name, field in fields]
-    return _table(("setting", "default", "meaning"), rows)
+    return table(("setting", "default", "meaning"), rows)
 
 
 def metrics_table() -> str:
@@ -28,16 +31,16 @@ def metrics_table() -> str:
             collector = REGISTRY._names_to_collectors[name]
             labels = ", ".join(collector._labelnames)  # type: ignore[attr-defined]
             rows.append((f"`{name}`", metric.type, labels, metric.documentation))
-    return _table(("metric", "type", "labels", "meaning"), rows)
+    return table(("metric", "type", "labels", "meaning"), rows)
 
 
 def with_tables(text: str) -> str:
-    """The page with its tables as they should be."""
-    for name, table in (("settings", settings_table()), ("metrics", metrics_table())):
+    """The page of operations with its tables as they should be."""
+    for name, rows in (("settings", settings_table()), ("metrics", metrics_table())):
         before, opening, rest = text.partition(f"<!-- {name} -->\n")
         _, closing, after = rest.partition(f"<!-- /{name} -->")
         assert opening and closing, f"the page has no place for {name}"
-        text = f"{before}{opening}{table}{closing}{after}"
+        text = f"{before}{opening}{rows}{closing}{after}"
     return text
 
 
@@ -51,10 +54,15 @@ def _default(field: FieldInfo) -> str:
     return f"`{field.default}`"
 
 
-def _table(head: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    lines = [head, ["---"] * len(head), *([cell.replace("|", "\\|") for cell in row] for row in rows)]
-    return "".join(f"| {' | '.join(line)} |\n" for line in lines)
+def made() -> dict[Path, str]:
+    """Every page that is made from the code, in whole or in part, as it should be."""
+    return {
+        OPERATIONS: with_tables(OPERATIONS.read_text()),
+        DOCS / "messages.md": messages_page(),
+        DOCS / "routes.md": routes_page(),
+    }
 
 
 if __name__ == "__main__":
-    OPERATIONS.write_text(with_tables(OPERATIONS.read_text()))
+    for page, text in made().items():
+        page.write_text(text)

@@ -16,10 +16,11 @@ from shared.messaging import outbox
 from shared.messaging import relay as relay_module
 from shared.messaging.chain import Chain
 from shared.messaging.cloudevents import read_envelopes
+from shared.messaging.epochs import raise_epoch
 from shared.messaging.kafka import KafkaLog
 from shared.messaging.local import LocalLog
 from shared.messaging.log import Log, Outgoing, Publisher, Record, TopicPartition
-from shared.messaging.relay import Relay, raise_epoch
+from shared.messaging.relay import Relay
 from shared.migrate import KERNEL, migrate
 from shared.observability import metrics
 from shared.observability.settings import ObservabilitySettings
@@ -28,6 +29,7 @@ from shared.position import START, Position
 from tests.support.relaying import running, until
 
 PARTITIONS = 3
+RAISING: Any = {"service": "toy", "partitions": PARTITIONS}
 TYPES = {"toy.happened.v1"}
 TRACEPARENT = "00-" + "a" * 32 + "-" + "b" * 16 + "-01"
 
@@ -100,7 +102,8 @@ def told(found: Mapping[int, Sequence[Record]], accepted_epoch: int = 9) -> dict
     for partition, read in found.items():
         facts, halt = Chain(accepted_epoch=accepted_epoch).read(read_envelopes(read), TYPES)
         assert halt is None, halt
-        result[partition] = [fact.event_id for fact in facts]
+        if facts:
+            result[partition] = [fact.event_id for fact in facts]
     return result
 
 
@@ -403,7 +406,7 @@ async def test_a_database_older_than_its_log_is_refused_until_its_epoch_is_raise
         await asyncio.sleep(0.3)
         assert ids(await records(log, topic)) == {0: ["kept", "lost", "lost too"], 1: ["kept too"]}
 
-        assert await raise_epoch(kernel_database, log, topic) == 2
+        assert await raise_epoch(kernel_database, log, topic, **RAISING) == 2
         await insert(pool, topic, [0], ["new epoch"])
 
         async def arrived() -> bool:
@@ -415,7 +418,27 @@ async def test_a_database_older_than_its_log_is_refused_until_its_epoch_is_raise
     assert Position.parse(dict(last.headers)["ce_position"]).epoch == 2
     # Restored once more, to before the raise: the next epoch is above the log's, not above the database's only.
     await pool.execute("update database_epoch set epoch = 1")
-    assert await raise_epoch(kernel_database, log, topic) == 3
+    assert await raise_epoch(kernel_database, log, topic, **RAISING) == 3
+
+
+async def test_every_partition_tells_of_a_new_epoch_at_once(
+    kernel_database: str, pool: Pool, log: Log, topic: str
+) -> None:
+    """Readers need not wait for a fact in each of them to hear what a restore has undone."""
+    async with running(make_relay(kernel_database, log, topic)):
+        await insert(pool, topic, [0, 1], ["a", "b"])
+        await until_told(log, topic, {0: ["a"], 1: ["b"]})
+        assert await raise_epoch(kernel_database, log, topic, **RAISING) == 2
+
+        async def told_of() -> bool:
+            return sum((await log.end_offsets(topic)).values()) == 2 + PARTITIONS
+
+        await until(told_of)
+    for partition, read in (await records(log, topic)).items():
+        last = dict(read[-1].headers)
+        assert last["ce_type"] == b"toy.epoch-raised.v1"
+        assert last["ce_previous"] == (b"0-0-0" if partition == 2 else dict(read[0].headers)["ce_position"])
+        assert Position.parse(last["ce_position"]).epoch == 2
 
 
 async def test_another_database_is_refused(kernel_database: str, pool: Pool, log: Log, topic: str) -> None:
@@ -462,7 +485,7 @@ async def test_rows_of_an_earlier_epoch_go_first_even_with_transaction_ids_of_th
     # A dump loaded into a new cluster keeps the ids that the old cluster had given.
     await pool.execute("update outbox set transaction_id = '900000000000'")
     await insert(pool, topic, [0], ["hidden"])
-    assert await raise_epoch(kernel_database, log, topic) == 2
+    assert await raise_epoch(kernel_database, log, topic, **RAISING) == 2
     await insert(pool, topic, [0], ["new"])
     async with running(make_relay(kernel_database, log, topic)):
         await until_told(log, topic, {0: ["hidden", "old", "new"]})
@@ -477,7 +500,7 @@ async def test_raising_the_epoch_waits_for_appends_that_may_carry_the_old_one(
         await transaction.start()
         # What an append does first: it compares heads, then reads the epoch.
         await appending.fetch("select version from events where stream_id = 'x'")
-        raising = asyncio.create_task(raise_epoch(kernel_database, log, topic))
+        raising = asyncio.create_task(raise_epoch(kernel_database, log, topic, **RAISING))
         await asyncio.sleep(0.3)
         assert not raising.done()
         await insert(appending, topic, [0], ["old epoch"])

@@ -228,7 +228,7 @@ async def test_after_a_raise_watermarks_carry_the_new_epoch(
         await until(lambda: exists(log, service))
         await insert(pool, service, 0)
         await next_watermark(reader, service)
-        await raise_epoch(kernel_database, log, f"{service}.events")
+        await raise_epoch(kernel_database, log, f"{service}.events", service=service, partitions=PARTITIONS)
         position = await insert(pool, service, 0)
         watermark = await next_watermark(reader, service)
     assert position.epoch == watermark.epoch == 2
