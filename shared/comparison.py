@@ -74,7 +74,7 @@ async def _compare(snapshot: Any, table: str, compared: Compared) -> Outcome:
 def report(outcomes: Sequence[Outcome]) -> Iterator[str]:
     """What the operator reads of a comparison, line by line."""
     for outcome in outcomes:
-        yield f"{outcome.table}: {outcome.rows} rows, {outcome.different} different"
+        yield f"{outcome.table}: {outcome.rows:,} rows, {outcome.different:,} different"
         for difference in outcome.first:
             yield f"    live    {difference.live or 'missing'}"
             yield f"    rebuilt {difference.rebuilt or 'missing'}"

@@ -1,6 +1,7 @@
 """What an operator does to a service from the command line: each starts, does one thing, and ends."""
 
 import argparse
+import sys
 from collections.abc import AsyncIterator, Callable, Coroutine
 from contextlib import asynccontextmanager
 from typing import Any
@@ -11,7 +12,7 @@ from shared.messaging.epochs import raise_epoch
 from shared.messaging.log import Log
 from shared.messaging.logs import open_log
 from shared.messaging.republish import republish
-from shared.rebuilding import rebuild
+from shared.rebuilding import Screen, rebuild
 from shared.replica import ReplicaRebuild
 from shared.service import Definition, close_pool
 from shared.settings import Settings
@@ -68,7 +69,8 @@ async def _rebuild(definition: Definition[Any], settings: Settings, options: arg
     try:
         async with _log(definition, settings) as log:
             lanes = range(settings.partitions)
-            replica = ReplicaRebuild(pool, log, projection, definition.replica, lanes, workers=options.workers)
+            workers, say = options.workers, Screen(sys.stdout)
+            replica = ReplicaRebuild(pool, log, projection, definition.replica, lanes, workers=workers, say=say)
             await rebuild(replica, options)
     finally:
         await close_pool(pool)

@@ -145,7 +145,7 @@ class ReplicaRebuild:
         folded, total = await self._pool.fetchrow(_FAR, self._consumer, self._live)
         progress = Progress(folded, total, "records", self.say)
         await self._fold(progress)
-        progress.tell()
+        progress.end()
         async with self._pool.acquire() as connection:
             for table in self._tables:
                 await connection.execute(f"analyze {SCHEMA}.{table}")

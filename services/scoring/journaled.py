@@ -1,6 +1,6 @@
 """Read the journal back: each row as the fact that was folded when it was written."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -22,24 +22,31 @@ class Journaled(NamedTuple):
     fact: InboundFact
     message: Message
     ruleset: int | None
+    person_no: int | None
+    community_no: int
+
+
+_ROWS = """
+select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset, void,
+       coalesce(persons.organization, communities.organization) as organization, community::text, zone, person,
+       person_no, community_no
+  from ({}) as journal
+  join communities using (community_no)
+  left join persons using (person_no)
+ order by seq
+"""
+_PAGE = _ROWS.format("select * from journal where lane = $1 and seq > $2 order by seq limit $3")
+_NUMBERED = _ROWS.format("select * from journal where lane = $1 and seq = any ($2)")
 
 
 async def page(connection: Any, lane: int, after: int, limit: int) -> list[Journaled]:
     """The rows of a lane that follow a journal number, in order."""
-    rows = await connection.fetch(
-        """
-        select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset, void,
-               coalesce(persons.organization, communities.organization) as organization, community::text, zone, person
-          from (select * from journal where lane = $1 and seq > $2 order by seq limit $3) as journal
-          join communities using (community_no)
-          left join persons using (person_no)
-         order by seq
-        """,
-        lane,
-        after,
-        limit,
-    )
-    return [_journaled(lane, row) for row in rows]
+    return [_journaled(lane, row) for row in await connection.fetch(_PAGE, lane, after, limit)]
+
+
+async def numbered(connection: Any, lane: int, numbers: Sequence[int]) -> list[Journaled]:
+    """The rows of a lane with these journal numbers, in order."""
+    return [_journaled(lane, row) for row in await connection.fetch(_NUMBERED, lane, numbers)]
 
 
 def _journaled(lane: int, row: Any) -> Journaled:
@@ -56,7 +63,7 @@ def _journaled(lane: int, row: Any) -> Journaled:
         traceparent=None,
         value=b"",
     )
-    return Journaled(row["seq"], fact, _message(kind, row), row["ruleset"])
+    return Journaled(row["seq"], fact, _message(kind, row), row["ruleset"], row["person_no"], row["community_no"])
 
 
 def _message(kind: Kind, row: Any) -> Message:

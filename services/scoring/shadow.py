@@ -1,20 +1,12 @@
 """The shadow of the tables that are folded from the journal (`shared.shadow`), and how it takes their place."""
 
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from typing import Any
 
-from services.scoring.boards import LAYOUT_LOCK, Layout, hold_layout
-from services.scoring.folding import begin, communities_of, complete
-from services.scoring.journaled import Journaled, page
-from services.scoring.meeting import meet
-from services.scoring.memory import LaneMemory
+from services.scoring.boards import LAYOUT_LOCK
 from services.scoring.projections import ScoringProjection
-from services.scoring.recall import give_numbers
-from services.scoring.rulesetreads import PublishedRulesets
-from services.scoring.writing import write_results
 from shared.failpoints import failpoint
-from shared.messaging.facts import Poison
-from shared.messaging.lanes import LOCK, replace_stamps
+from shared.messaging.lanes import replace_stamps
 from shared.messaging.voids import leave
 from shared.shadow import SCHEMA, create_like, hold_lanes, lock_tables, replace_tables
 
@@ -30,11 +22,15 @@ TABLES = (
 )
 """What is rebuilt, in the order in which it is locked and replaced. All else is the truth, or gives numbers."""
 
-PAGE = 2000
-"""Journal rows that are folded in one transaction."""
-
-_OF_THE_SHADOW = f"scoring {SCHEMA}"
-"""Whose lanes are locked by who folds a page: several rebuilds at once share the work."""
+_PROGRESS = f"""
+create table {SCHEMA}.progress (
+    lane    smallint primary key,
+    through bigint   not null,              -- up to this journal number the lane is folded person by person,
+    person  integer,                        -- of whom this is the last one that was; null: all were
+    seq     bigint   not null default 0,    -- how many rows are folded; once all persons are, the last one's number
+    stamp   uuid     not null default gen_random_uuid()    -- replaced by whatever moves the lane
+)
+"""
 
 _KEPT_NUMBERS = f"""
 create function {SCHEMA}.keep_entry_no() returns trigger language plpgsql as $$
@@ -77,79 +73,33 @@ async def prepare(connection: Any, lanes: Sequence[int], *, fresh: bool) -> bool
             await create_like(connection, table)
         await connection.execute(_KEPT_NUMBERS)
         await connection.execute("insert into rank_layout default values")
-        await connection.execute(f"create table {SCHEMA}.progress (lane smallint primary key, seq bigint not null)")
-        await connection.execute("insert into progress select unnest($1::smallint[]), 0", lanes)
+        await connection.execute(_PROGRESS)
+        await connection.execute(
+            """
+            insert into progress (lane, through, person)
+            select lane, through, case when through > 0 then 0 end
+              from unnest($1::smallint[]) as lane,
+                   lateral (select coalesce(max(seq), 0) as through from journal where journal.lane = lane.lane) as written
+            """,
+            lanes,
+        )
     return False
 
 
-class Shadow:
-    """Folds the journal into the shadow's tables.
-
-    Args:
-        page_rows: folded in one transaction.
-    """
-
-    def __init__(self, lanes: Sequence[int], page_rows: int = PAGE) -> None:
-        self.lanes = lanes
-        self.page_rows = page_rows
-        self._layout = Layout()
-        self._rulesets = PublishedRulesets()
-        self._memories: dict[int, LaneMemory] = {}
-
-    async def fold_page(self, connection: Any, lane: int) -> int:
-        """Fold the next rows of a lane and move its progress, in one transaction; the number of rows.
-
-        Raises:
-            ValueError: the journal cannot be folded.
-        """
-        async with connection.transaction():
-            await connection.execute(LOCK, _OF_THE_SHADOW, [lane])
-            await hold_layout(connection)
-            seq = await connection.fetchval("select seq from progress where lane = $1", lane)
-            rows = await page(connection, lane, seq, self.page_rows)
-            if not rows:
-                return 0
-            if rows[-1].seq != seq + len(rows):
-                raise ValueError(f"rows are missing from the journal of lane {lane} after {seq}")
-            memory = self._memories.pop(lane, None)
-            if memory is None or memory.next_seq != seq + 1:
-                memory = LaneMemory(lane, seq + 1)
-            try:
-                await self._fold(connection, memory, rows)
-            except Poison as error:
-                raise ValueError(f"journal of lane {lane}, row {error.fact.offset}: {error.reason}") from error
-            await connection.execute("update progress set seq = $2 where lane = $1", lane, rows[-1].seq)
-            await failpoint("rebuild.before-page-commit")
-        self._memories[lane] = memory
-        await failpoint("rebuild.after-page")
-        return len(rows)
-
-    async def fold_rest(self, connection: Any) -> None:
-        """Fold what is left in all lanes. Whoever calls this keeps the lanes from going on."""
-        for lane in self.lanes:
-            while await self.fold_page(connection, lane) == self.page_rows:
-                pass
-
-    async def _fold(self, connection: Any, memory: LaneMemory, rows: Sequence[Journaled]) -> None:
-        batch = meet(memory, (row.fact for row in rows), (row.message for row in rows), (row.ruleset for row in rows))
-        folds = await begin(connection, [memory], [batch], self._rulesets)
-        await give_numbers(connection, [memory])
-        complete(folds, [batch])
-        await write_results(connection, folds, await self._layout.of(connection, communities_of(folds)))
-        memory.settle(folds[0].touched, max_persons=10_000, max_counts=50_000)
-
-
-async def swap(connection: Any, shadow: Shadow) -> None:
+async def swap(connection: Any, lanes: Sequence[int], fold_rest: Callable[[Any], Awaitable[None]]) -> None:
     """Put the shadow's tables in the place of the live ones, in one transaction. Then there is no shadow any more, and
     what processes remember of lanes is old. So is what they remember of buckets: the new layout has a stamp of its own.
+
+    Args:
+        fold_rest: folds what is left of the journal, on the connection that it is given.
 
     Raises:
         asyncpg.LockNotAvailableError, asyncpg.DeadlockDetectedError: lanes or readers are too busy; nothing changed.
     """
     async with connection.transaction():
-        await hold_lanes(connection, ScoringProjection.consumer, shadow.lanes)
+        await hold_lanes(connection, ScoringProjection.consumer, lanes)
         await connection.execute("select pg_advisory_xact_lock($1)", LAYOUT_LOCK)
-        await shadow.fold_rest(connection)
+        await fold_rest(connection)
         await lock_tables(connection, TABLES)
         await connection.execute(
             f"""
@@ -160,5 +110,5 @@ async def swap(connection: Any, shadow: Shadow) -> None:
         await connection.execute(f"drop trigger keep_entry_no on {SCHEMA}.commission_entries")
         await replace_tables(connection, TABLES)
         await leave(connection, ScoringProjection.consumer, ScoringProjection.topics)
-        await replace_stamps(connection, ScoringProjection.consumer, shadow.lanes)
+        await replace_stamps(connection, ScoringProjection.consumer, lanes)
         await failpoint("rebuild.before-swap-commit")

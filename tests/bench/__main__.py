@@ -10,7 +10,18 @@ import uvloop
 
 from tests.bench.rows import Options, Row, say
 
-ROWS = ("projection", "mixed", "commands", "hot_stream", "hot_comments", "freshness", "leaderboard", "memory")
+ROWS = (
+    "projection",
+    "mixed",
+    "commands",
+    "hot_stream",
+    "hot_comments",
+    "freshness",
+    "leaderboard",
+    "memory",
+    "rebuild",
+    "rebuild_memory",
+)
 
 
 def main() -> int:
