@@ -9,6 +9,7 @@ from typing import Any, TypeAlias
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from shared.messaging.facts import InboundFact
 from shared.messaging.kafka import KafkaLog
@@ -632,3 +633,28 @@ async def test_a_kafka_topic_that_is_deleted_is_missed_loudly(kafka: Any, unique
         await fetch(subscription, 1)
     await subscription.close()
     await log.close()
+
+
+async def chosen_settings(bootstrap_servers: str, topic: str) -> dict[str, str]:
+    """The settings that a topic was given, without those of the broker."""
+    admin = AIOKafkaAdminClient(bootstrap_servers=bootstrap_servers)
+    await admin.start()
+    [response] = await admin.describe_configs([ConfigResource(ConfigResourceType.TOPIC, topic)])
+    await admin.close()
+    [(_, _, _, _, entries)] = response.resources
+    of_the_topic = 1
+    return {name: value for name, value, _, source, *_ in entries if source == of_the_topic}
+
+
+@pytest.mark.kafka
+async def test_kafka_keeps_facts_for_good_and_soon_compacts_what_is_to_be_compacted(kafka: Any, unique: Unique) -> None:
+    facts, latest = unique("facts"), unique("latest")
+    log = await open_quick("kafka", kafka.bootstrap_servers)
+    await log.create_topics([facts], partitions=1)
+    await log.create_topics([latest], partitions=1, compacted=True)
+    await log.close()
+    assert await chosen_settings(kafka.bootstrap_servers, facts) == {"retention.ms": "-1", "retention.bytes": "-1"}
+    assert await chosen_settings(kafka.bootstrap_servers, latest) == {
+        "cleanup.policy": "compact",
+        "segment.ms": "300000",
+    }

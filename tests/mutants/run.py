@@ -21,6 +21,7 @@ from tqdm import tqdm
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parents[1]
 SECONDS = 300
+"""For the tests of one mutant; a test that is harmed may hang."""
 _FAILED = re.compile(r"^FAILED \S*?::(.*)$", re.MULTILINE)
 _WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")
 """Plugins that no test here needs, and that take longer to import than most of these tests to run."""
@@ -94,7 +95,7 @@ def copy(target: Path) -> None:
         (target / name).symlink_to(PROJECT / name)
 
 
-def run_tests(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
+def run_tests(folder: Path, tests: tuple[str, ...], *, seconds: int = SECONDS) -> tuple[int, str]:
     """pytest's exit code, and the end of what it printed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", *_WITHOUT, *tests]
     environment = {**os.environ, "COLUMNS": "200"}  # room for reasons in pytest's summary
@@ -105,12 +106,12 @@ def run_tests(folder: Path, tests: tuple[str, ...]) -> tuple[int, str]:
             env=environment,
             capture_output=True,
             text=True,
-            timeout=SECONDS,
+            timeout=seconds,
             check=False,
             stdin=subprocess.DEVNULL,
         )
     except subprocess.TimeoutExpired:
-        return -1, f"no end within {SECONDS} s"
+        return -1, f"no end within {seconds} s"
     return done.returncode, (done.stdout + done.stderr)[-2000:]
 
 
@@ -145,7 +146,7 @@ def main() -> int:
         print(f"no such mutant; there are: {', '.join(mutant.name for mutant in all_mutants())}")
         return 2
     tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
-    code, said = run_tests(PROJECT, tests)
+    code, said = run_tests(PROJECT, tests, seconds=SECONDS + 30 * len(tests))
     if code != 0:
         print(f"Without any mutant the tests must pass, and they do not:\n{said}")
         return 1

@@ -49,12 +49,17 @@ class Service:
         content = b"" if body is None else json.dumps(body).encode()
         sent = {**headers, "Idempotency-Key": str(uuid4())} if method == "POST" else headers
         target = path if path.startswith("/s/") else self._prefix + path
+        bytes_ = request(method, target, sent, content)
         wire = await self._free.get()
         try:
-            if wire is None or wire.closed:
-                wire = await Wire.connect(self._port)
             async with asyncio.timeout(PATIENCE_SECONDS):
-                reply = await wire.ask(request(method, target, sent, content))
+                if wire is not None and not wire.closed:
+                    try:
+                        return _wanted(await wire.ask(bytes_))
+                    except ConnectionError:
+                        pass  # closed by the server, which had not heard from us for a while, as we wrote: once more
+                wire = await Wire.connect(self._port)
+                return _wanted(await wire.ask(bytes_))
         except (OSError, TimeoutError) as error:
             if wire is not None:
                 wire.close()
@@ -62,9 +67,6 @@ class Service:
             raise Failed(type(error).__name__) from error
         finally:
             self._free.put_nowait(wire)
-        if reply.status >= 400:
-            raise Failed(f"{reply.status} {_reason(reply)}")
-        return reply
 
 
 class Load:
@@ -265,6 +267,12 @@ def _headers(bearer: str) -> dict[str, str]:
 
 def _id(reply: Reply) -> str:
     return str(json.loads(reply.body)["id"])
+
+
+def _wanted(reply: Reply) -> Reply:
+    if reply.status >= 400:
+        raise Failed(f"{reply.status} {_reason(reply)}")
+    return reply
 
 
 def _reason(reply: Reply) -> str:

@@ -4,6 +4,7 @@ from datetime import timedelta
 
 import pytest
 
+from shared.commands import upkeep
 from shared.commands.gateway import Gateway
 from shared.commands.upkeep import delete_expired, forget_expired_keys
 from shared.commands.writing import Writing
@@ -27,6 +28,16 @@ async def test_expired_keys_are_forgotten_and_those_without_an_end_stay(gateway:
     )
     assert await delete_expired(pool) == 1
     assert {row[0] for row in await pool.fetch("select key from idempotency_keys")} == {"young", "money"}
+
+
+async def test_keys_are_forgotten_in_short_transactions(
+    gateway: Gateway, pool: Pool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(upkeep, "ROWS", 2)
+    for number in range(5):
+        await gateway.run(add(account("a"), idempotency=key(str(number))))
+    await pool.execute("update idempotency_keys set expires_at = now() - interval '1 day'")
+    assert [await delete_expired(pool) for _ in range(4)] == [2, 2, 1, 0]
 
 
 async def test_how_long_keys_are_kept_is_a_setting(pool: Pool) -> None:

@@ -287,6 +287,19 @@ async def test_two_relays_alive_only_repeat(kernel_database: str, pool: Pool, lo
             await until_told(log, topic, {0: ["a", "c", "d", "f"], 1: ["b", "e", "g"]})
 
 
+async def test_a_relay_that_comes_back_goes_on_from_the_checkpoint(
+    kernel_database: str, pool: Pool, log: Log, topic: str
+) -> None:
+    """And not from what it remembers: another one was at work meanwhile."""
+    first, second = make_relay(kernel_database, log, topic), make_relay(kernel_database, log, topic)
+    sent: list[str] = []
+    for relay, event in ((first, "a"), (second, "b"), (first, "c")):
+        async with running(relay):
+            await insert(pool, topic, [0], [event])
+            sent.append(event)
+            await until_told(log, topic, {0: sent})
+
+
 async def test_a_checkpoint_moves_only_from_where_it_was_read(pool: Pool, topic: str) -> None:
     await outbox.ensure_checkpoint(pool, topic)
     await insert(pool, topic, [0], ["a"])
