@@ -87,7 +87,7 @@ async def _parked(definition: Definition[Any], settings: Settings, _: argparse.N
     async with _pool(definition, settings) as pool:
         keys = await deadletters.parked_keys(pool)
     for parked in keys:
-        print(*parked, sep="\t")
+        print(*parked[:-1], sep="\t")
     if not keys:
         print("no key is parked")
 

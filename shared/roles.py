@@ -9,6 +9,7 @@ from fastapi import FastAPI
 
 from shared.commands.upkeep import forget_expired_keys
 from shared.database import Pool, open_writer
+from shared.http import operating
 from shared.http.app import create_app
 from shared.http.jwks import Keys
 from shared.lifecycle import Run, running
@@ -50,20 +51,23 @@ def api_app(
     @asynccontextmanager
     async def opened() -> AsyncIterator[Any]:
         async with open_kernel(definition, settings) as kernel, beside(kernel):
+            projection = definition.projection(settings) if definition.projection is not None else None
+            app.state.operator = operating.Operator(kernel.writer, projection)
             yield definition.open(kernel)
 
-    return create_app(
+    app = create_app(
         name=definition.name,
         title=definition.title,
         description=definition.description,
         settings=settings,
         open_service=opened,
-        routers=definition.routers(),
+        routers=(*definition.routers(), *operating.routers(listens=definition.projection is not None)),
         roots=definition.roots,
         schemas=definition.folder / "contracts",
         asyncapi=lambda: definition.asyncapi(partitions=settings.partitions),
         keys=keys,
     )
+    return app
 
 
 def relay_app(definition: Definition[Any], settings: Settings) -> FastAPI:

@@ -27,6 +27,9 @@ PAGE = 250
 IDLE_SECONDS = 0.25
 WAITING_SECONDS = 0.1
 
+UNATTRIBUTED = "select recorded_at from unattributed"
+"""When the purchases without a chain were recorded."""
+
 _OLDEST = """
 select waiting.stream_id, event.type, event.data, event.recorded_at, event.partition,
        event.epoch, event.transaction_id::text::bigint as transaction_id, event.sequence

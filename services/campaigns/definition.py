@@ -5,12 +5,13 @@ from pathlib import Path
 from typing import Any
 
 from services.campaigns import purchase
-from services.campaigns.attribution import Attribution
+from services.campaigns.attribution import UNATTRIBUTED, Attribution
 from services.campaigns.projections import project
 from services.campaigns.publishing import publish
 from services.campaigns.replica import TABLES, Replica
 from services.campaigns.service import Campaigns
 from shared.lifecycle import Run
+from shared.messaging.unsettled import watch_unsettled
 from shared.messaging.watermarks import WatermarkReader
 from shared.service import Definition, Kernel
 from shared.settings import Settings
@@ -46,5 +47,6 @@ CAMPAIGNS = Definition(
     codecs=(purchase.FOLD.codec,),
     projection=_projection,
     replica=TABLES,
+    upkeep={"watch": watch_unsettled("campaigns", UNATTRIBUTED)},
     background={"attribution": _attribution},
 )

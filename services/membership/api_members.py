@@ -12,7 +12,7 @@ from services.membership import events, resources
 from services.membership.joining import Asked
 from services.membership.parameters import CommunityId, PathPerson, Service, StatedInstant, TypedCode
 from shared.http.answers import read, respond
-from shared.http.callers import AnyCaller, PersonCaller, reading_person
+from shared.http.callers import AnyCaller, PersonCaller, named, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import RequestModel
@@ -153,6 +153,7 @@ async def get_member(
     request: Request,
 ) -> Response:
     """The own one, also after leaving; others' for active members and for machines with scope `import`."""
+    person = named(caller, person)
     row = await service.member(community, person, organization=caller.organization, reading=reading_person(caller))
     return read(request, resources.Member.of_row(row), version=row.version)
 
@@ -190,7 +191,7 @@ async def grant_role(
 ) -> Response:
     """By who has the right, see the table of permissions. Granting a role that the member has changes nothing."""
     done = await service.staff.grant(
-        community, person, Role(body.role), organization=caller.organization, by=caller.person, key=key
+        community, named(caller, person), Role(body.role), organization=caller.organization, by=caller.person, key=key
     )
     return respond(done)
 
@@ -211,6 +212,7 @@ async def revoke_role(
     role: Literal["admin"],
 ) -> Response:
     """By who has the right, see the table of permissions. Revoking a role that the member does not have changes nothing."""
+    person = named(caller, person)
     done = await service.staff.revoke(community, person, Role(role), organization=caller.organization, by=caller.person)
     return respond(done)
 
@@ -226,6 +228,7 @@ async def get_referral(
     service: Service, caller: AnyCaller, person: PathPerson, _: ConsistencyTokens, request: Request
 ) -> Response:
     """The own one; anybody's for machines with scope `import`."""
+    person = named(caller, person)
     binding = await service.referral(person, organization=caller.organization, reading=reading_person(caller))
     return read(request, resources.Referral.of(person, binding))
 

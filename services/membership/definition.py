@@ -9,7 +9,8 @@ from services.membership.projections import project
 from services.membership.publishing import publish
 from services.membership.replica import TABLES, ShareCodes
 from services.membership.service import Membership
-from services.membership.settling import referral_settler
+from services.membership.settling import UNSETTLED, referral_settler
+from shared.messaging.unsettled import watch_unsettled
 from shared.service import Definition, Kernel
 from shared.settings import Settings
 
@@ -40,5 +41,6 @@ MEMBERSHIP = Definition(
     codecs=tuple(of.FOLD.codec for of in (community, member, places, invitation, referral)),
     projection=_projection,
     replica=TABLES,
+    upkeep={"watch": watch_unsettled("membership", UNSETTLED)},
     background={"referral settler": referral_settler},
 )

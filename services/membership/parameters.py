@@ -20,7 +20,7 @@ def _read_code(text: str) -> str:
 
 Service = Annotated[Membership, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]
-PathPerson = Annotated[PersonId, Path(alias="person")]
+PathPerson = Annotated[PersonId, Path(alias="person", description="Person id, or `me`.")]
 Count = Annotated[int, Field(strict=True, ge=1, le=2**31 - 1)]
 TypedCode = Annotated[
     str,

@@ -24,6 +24,13 @@ from shared.service import Kernel
 ROUND_SECONDS = 0.5
 PAGE_PEOPLE = 200
 
+UNSETTLED = """
+select fact.recorded_at
+  from deferred_joins as deferred
+  join events as fact on (fact.stream_id, fact.version) = (deferred.stream_id, deferred.version)
+"""
+"""When the joins that wait were recorded."""
+
 _DEFERRED = """
 select deferred.organization, deferred.person, deferred."join"::text as join, deferred.inviter, deferred.share_code,
        fact.partition, fact.epoch, fact.transaction_id::text::bigint as transaction_id, fact.sequence

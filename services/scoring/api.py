@@ -7,14 +7,14 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 
 from services.scoring import resources
-from services.scoring.asking import CommunityId, MetricName, PathPerson, Service, metric_of, named, reader_of
+from services.scoring.asking import CommunityId, MetricName, PathPerson, Service, metric_of, reader_of
 from services.scoring.boardresources import BoardItem, BoardPlace
 from services.scoring.commissionapi import commission
 from services.scoring.liveapi import live
 from services.scoring.rulesetapi import rulesets
 from shared.errors import Forbidden
 from shared.http.answers import read
-from shared.http.callers import AnyCaller, Caller
+from shared.http.callers import AnyCaller, Caller, named
 from shared.http.consistency import ConsistencyTokens
 from shared.http.models import Identifier
 from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor

@@ -11,9 +11,6 @@ from shared.http.app import get_service
 from shared.http.callers import Caller
 from shared.http.models import Identifier, PersonId
 
-ME = "me"
-"""Stands for the caller's own person id in paths."""
-
 Service = Annotated[Scoring, Depends(get_service)]
 CommunityId = Annotated[Identifier, Path(alias="community")]
 MetricName = Annotated[Literal["activity", "points", "commission"], Path(alias="metric")]
@@ -26,8 +23,3 @@ def reader_of(caller: Caller) -> Reader:
 
 def metric_of(name: str) -> Metric:
     return Metric[name.upper()]
-
-
-def named(caller: Caller, person: str) -> str:
-    """The person of a path. For a machine `me` is a person id like others."""
-    return caller.person if person == ME and caller.person is not None else person

@@ -5,9 +5,9 @@ from typing import Annotated
 from fastapi import Query, Request, Response
 
 from services.scoring import commissions
-from services.scoring.asking import PathPerson, Service, named, reader_of
+from services.scoring.asking import PathPerson, Service, reader_of
 from shared.http.answers import read
-from shared.http.callers import AnyCaller
+from shared.http.callers import AnyCaller, named
 from shared.http.consistency import ConsistencyTokens
 from shared.http.models import Identifier
 from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor

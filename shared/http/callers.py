@@ -15,6 +15,13 @@ from shared.http.tokens import Identity, Tokens, is_name
 IMPORT = "import"
 """The scope of callers that act for persons and may state when something happened."""
 
+OPERATE = "operate"
+"""The scope of those who run the system. What they see and do belongs to no organization."""
+
+
+ME = "me"
+"""Stands for the caller's own person id in paths."""
+
 
 @dataclass(frozen=True)
 class Caller:
@@ -80,6 +87,11 @@ PersonCaller = Annotated[Person, Depends(_Authentication(person=True))]
 def require_scope(scope: str) -> Any:
     """Dependency for `Annotated[Caller, require_scope("rules:write")]`; 403 `scope-missing` without it."""
     return Depends(_Authentication(scope=scope))
+
+
+def named(caller: Caller, person: str) -> str:
+    """The person of a path, which may be `me`. For a machine that acts for nobody `me` is a person id like others."""
+    return caller.person if person == ME and caller.person is not None else person
 
 
 def reading_person(caller: Caller) -> str | None:

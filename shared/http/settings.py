@@ -26,7 +26,7 @@ class HttpSettings(BaseModel):
     )
     auth_leeway_seconds: int = Field(10, ge=0, le=30, description="How far the issuer's clock may be off.")
     auth_machine_scopes: tuple[str, ...] = Field(
-        ("import", "rules:write", "scores:read", "purchases:write"),
+        ("import", "rules:write", "scores:read", "purchases:write", "operate"),
         description="A token with one of these scopes belongs to a machine, not to a person.",
     )
     body_limit_bytes: int = Field(262_144, gt=0, description="Larger request bodies are refused.")

@@ -1,5 +1,6 @@
 """What an operator does with parked keys: look at them, and replay them after a fix."""
 
+import time
 from collections.abc import Sequence
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -37,9 +38,10 @@ class ParkedKey(NamedTuple):
 
     Attributes:
         reason: why the first of them could not be applied.
-        type, position: of that first one.
+        type, event_id, position: of that first one.
         facts: how many wait.
         parked_at: since when.
+        letter: number of the first one; lists go by it.
     """
 
     consumer: str
@@ -47,9 +49,11 @@ class ParkedKey(NamedTuple):
     key: str
     reason: str
     type: str
+    event_id: str
     position: Position
     facts: int
     parked_at: datetime
+    letter: int
 
 
 class Replayed(NamedTuple):
@@ -58,7 +62,7 @@ class Replayed(NamedTuple):
     Attributes:
         applied: facts applied and taken out of the queue.
         left: facts that still wait.
-        reason: why the first of those could not be applied; None if none is left.
+        reason: why the first of those could not be applied; None if none is left, or if there was no time for them.
     """
 
     applied: int
@@ -66,11 +70,11 @@ class Replayed(NamedTuple):
     reason: str | None
 
 
-async def parked_keys(pool: Pool, *, consumer: str | None = None, limit: int = 100) -> list[ParkedKey]:
-    """The parked keys of one or all consumers of this database, oldest first."""
+async def parked_keys(pool: Pool, *, consumer: str | None = None, after: int = 0, limit: int = 100) -> list[ParkedKey]:
+    """The parked keys of one or all consumers of this database, oldest first; only those after this letter."""
     rows = await pool.fetch(
         """
-        select head.consumer, head.lane, head.key, head.reason, head.type,
+        select head.id, head.consumer, head.lane, head.key, head.reason, head.type, head.event_id,
                head.epoch, head.transaction_id, head.sequence, head.parked_at,
                (select count(*)
                   from dead_letters as queued
@@ -80,10 +84,12 @@ async def parked_keys(pool: Pool, *, consumer: str | None = None, limit: int = 1
           from dead_letters as head
          where head.reason is not null
            and ($1::text is null or head.consumer = $1)
+           and head.id > $2
          order by head.id
-         limit $2
+         limit $3
         """,
         consumer,
+        after,
         limit,
     )
     return [
@@ -93,23 +99,31 @@ async def parked_keys(pool: Pool, *, consumer: str | None = None, limit: int = 1
             row["key"],
             row["reason"],
             row["type"],
+            row["event_id"],
             Position(row["epoch"], row["transaction_id"], row["sequence"]),
             row["facts"],
             row["parked_at"],
+            row["id"],
         )
         for row in rows
     ]
 
 
-async def replay(pool: Pool, projection: Projection, *, lane: int, key: str) -> Replayed:
+async def replay(pool: Pool, projection: Projection, *, lane: int, key: str, seconds: float = float("inf")) -> Replayed:
     """Apply the queue of a parked key, in order, through the projection that could not. Stops at the first fact that
     fails again. Consumers may go on meanwhile, and the command may be repeated: every page commits or changes nothing.
+
+    Args:
+        seconds: no page is begun later than this.
 
     Raises:
         asyncpg.PostgresError, OSError, TimeoutError: a trouble that passes; what was applied stays applied.
     """
     applied, page = 0, PAGE
+    deadline = time.monotonic() + seconds
     while True:
+        if time.monotonic() > deadline:
+            return Replayed(applied, await _waiting(pool, projection.consumer, lane, key), None)
         try:
             done = await _replay_page(pool, projection, lane, key, page)
         except (Poison, asyncpg.PostgresError) as error:
@@ -162,9 +176,14 @@ async def _keep_parked(pool: Pool, consumer: str, lane: int, key: str, reason: s
             key,
             reason,
         )
-        left: int = await connection.fetchval(
-            "select count(*) from dead_letters where consumer = $1 and lane = $2 and key = $3", consumer, lane, key
-        )
+        return await _waiting(connection, consumer, lane, key)
+
+
+async def _waiting(connection: Any, consumer: str, lane: int, key: str) -> int:
+    """How many facts of the key wait."""
+    left: int = await connection.fetchval(
+        "select count(*) from dead_letters where consumer = $1 and lane = $2 and key = $3", consumer, lane, key
+    )
     return left
 
 

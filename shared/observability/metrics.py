@@ -43,6 +43,16 @@ PROJECTION_LAG_SECONDS = Gauge(
     ("service", "consumer"),
 )
 PARKED_KEYS = Gauge("qunli_parked_keys", "Keys whose records wait for an operator.", ("service", "consumer"))
+UNSETTLED = Gauge(
+    "qunli_unsettled",
+    "Purchases without their chain, or joins without their referral, that wait for what other services know.",
+    ("service",),
+)
+UNSETTLED_OLDEST_AGE_SECONDS = Gauge(
+    "qunli_unsettled_oldest_age_seconds",
+    "How long the oldest of them has been waiting; 0 if there is none.",
+    ("service",),
+)
 XMIN_AGE_SECONDS = Gauge(
     "qunli_xmin_age_seconds",
     "Age of the oldest write transaction that holds back readers of the horizon.",

@@ -17,6 +17,7 @@ from tests.campaigns.facts import CODE, NOW
 from tests.campaigns.heard import absent, bound, joined, shared
 from tests.campaigns.stage import Chain, Stage
 from tests.support.relaying import until
+from tests.support.unsettled import until_waiting, watched
 
 SECOND = timedelta(seconds=1)
 LEAST = timedelta(microseconds=1)
@@ -324,3 +325,14 @@ async def _attributed(stage: Stage, id: str) -> bool:
 def test_the_cases_stand_in_more_than_one_lane() -> None:
     partitions = {TopicPartition(fact.topic, fact.partition) for case in CASES.values() for fact in case.facts}
     assert len(partitions) >= 5
+
+
+async def test_metrics_say_how_many_purchases_wait_and_for_how_long(stage: Stage) -> None:
+    for _ in range(2):
+        await stage.buy()
+    async with watched(CAMPAIGNS, stage.campaigns):
+        assert await until_waiting("campaigns", 2) > 0
+    await stage.mark_all(PASSED)
+    assert await stage.attribute() == 0
+    async with watched(CAMPAIGNS, stage.campaigns):
+        assert await until_waiting("campaigns", 0) == 0

@@ -78,6 +78,16 @@ async def test_a_binding_that_would_close_a_loop_is_refused_and_the_join_stands(
     assert len(await data_of(membership, "membership.member-joined.v1")) == 2 * length
 
 
+async def test_me_is_the_caller(membership: Served) -> None:
+    ana, bo = membership.person("ana"), membership.person("bo")
+    community = await launched(ana)
+    await joined(bo, community, invitation=await invited(ana, community))
+    assert await referral(bo, "me") == ("bound", "ana")
+    own = (await bo.get(f"{community}/members/me")).json()
+    assert own == (await bo.get(f"{community}/members/bo")).json()
+    assert await referral(membership.machine("import", acting="bo"), "me") == ("bound", "ana")
+
+
 async def test_a_binding_is_private(membership: Served) -> None:
     ana, bo = membership.person("ana"), membership.person("bo")
     community = await launched(ana)

@@ -21,6 +21,7 @@ from tests.membership.content import Content, make_relay
 from tests.support.databases import Databases
 from tests.support.relaying import running, until
 from tests.support.serving import Served
+from tests.support.unsettled import until_waiting, watched
 
 FIRST, SECOND = "7H3K9QWX", "2Q8ZM4TC"
 
@@ -147,6 +148,18 @@ async def test_a_code_that_never_was_is_absent_once_content_has_surely_not_made_
     other = await launched(ana)
     await joined(bo, other, invitation=await invited(ana, other))
     assert await referral(bo, "bo") == ("bound", "ana")
+
+
+async def test_metrics_say_how_many_joins_wait_and_for_how_long(world: World) -> None:
+    ana, bo = world.membership.person("ana"), world.membership.person("bo")
+    community = await launched(ana)
+    await joined(bo, community, share_code=FIRST)
+    async with watched(MEMBERSHIP, world.membership):
+        assert 0 < await until_waiting("membership", 1) < 60
+    async with world.both_relays():
+        await world.settled()
+    async with watched(MEMBERSHIP, world.membership):
+        assert await until_waiting("membership", 0) == 0
 
 
 async def test_nothing_is_concluded_while_a_relay_stands_still(world: World) -> None:

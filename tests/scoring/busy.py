@@ -22,9 +22,10 @@ from uuid_utils import uuid7
 from deploy.local.processes import free_port, spawn, stop
 from shared.messaging.local import LocalLog
 from tests.bench.commands import ORGANIZATION, add_members
-from tests.bench.processes import ROOT, Authority
 from tests.bench.topics import PARTITIONS, Crowd, fill, joins
+from tests.support.roles import Authority
 from tests.support.streaming import reading
+from tests.support.system import ROOT
 from tests.support.wire import Reply, Wire, request
 
 ROLES = (("content", "relay"), ("content", "api"), ("scoring", "consume"), ("scoring", "api"))

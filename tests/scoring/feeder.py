@@ -39,6 +39,15 @@ def as_records(facts: Sequence[InboundFact], *, repeated: bool = False) -> list[
     Args:
         repeated: every record stands there twice in a row of rounds, as after a relay that was resumed.
     """
+    chunks = records_of(facts)
+    if repeated:
+        for records in chunks.values():
+            records += [replace(record, offset=record.offset + len(records)) for record in records]
+    return [(partition, read_envelopes(records)) for partition, records in chunks.items()]
+
+
+def records_of(facts: Sequence[InboundFact]) -> dict[TopicPartition, list[ToyRecord]]:
+    """The facts as records, per partition, in order."""
     chunks: dict[TopicPartition, list[ToyRecord]] = {}
     last: dict[TopicPartition, Position] = {}
     for fact in facts:
@@ -51,7 +60,4 @@ def as_records(facts: Sequence[InboundFact], *, repeated: bool = False) -> list[
         ]
         last[partition] = position
         records.append(ToyRecord(fact.topic, fact.partition, len(records), fact.key.encode(), headers, fact.value))
-    if repeated:
-        for records in chunks.values():
-            records += [replace(record, offset=record.offset + len(records)) for record in records]
-    return [(partition, read_envelopes(records)) for partition, records in chunks.items()]
+    return chunks

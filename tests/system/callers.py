@@ -98,6 +98,8 @@ class Callers:
             "person": "ben",
             "metric": "activity",
             "event_id": event,
+            "lane": "0",
+            "key": "ben",
         }
 
     def _until_attributed(self, purchase: str) -> None:

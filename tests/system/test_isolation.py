@@ -7,7 +7,7 @@ import jwt
 import pytest
 
 from tests.support.system import System
-from tests.system.callers import Callers, ruleset_from_tomorrow
+from tests.system.callers import SERVICES, Callers, ruleset_from_tomorrow
 
 pytestmark = pytest.mark.postgres
 
@@ -20,6 +20,9 @@ OWN_LISTS = {
     "listPurchases",
 }
 """Operations that name nothing of another organization's: they answer with the caller's own, or with what all share."""
+
+OPERATING = {"listParkedKeys", "replayParkedKey"}
+"""Operations for those who run the system, whose data belong to no organization; every service has them."""
 
 BODIES: dict[str, Any] = {
     "foundCommunity": {"name": "x", "affinity": "y", "zone": "UTC", "currency": "CNY"},
@@ -73,7 +76,7 @@ def test_every_operation_is_refused_to_another_organization(callers: Callers) ->
     operations = callers.operations()
     assert len(operations) >= 50
     for method, path, operation in operations:
-        if operation["operationId"] in OWN_LISTS:
+        if operation["operationId"] in OWN_LISTS | OPERATING:
             continue
         request = request_of(callers, method, path, operation)
         answered: set[int] = set()
@@ -92,6 +95,26 @@ def test_every_operation_is_refused_to_another_organization(callers: Callers) ->
             assert answer.status_code in allowed, (operation["operationId"], scope, answer.text)
             answered.add(answer.status_code)
         assert answered & {200, 404}, f"nobody was asked who might have got something of {operation['operationId']}"
+
+
+def test_what_operators_see_and_do_needs_their_scope(callers: Callers) -> None:
+    operations = [one for one in callers.operations() if one[2]["operationId"] in OPERATING]
+    assert len(operations) == len(OPERATING) * len(SERVICES)
+    for method, path, operation in operations:
+        request = request_of(callers, method, path, operation)
+        for sub, scope in (("ana", ""), ("ben", ""), ("machine", "import scores:read"), *MONEY_AND_RULES):
+            answer = callers.send(**request, sub=sub, scope=scope)
+            assert (answer.status_code, answer.json()["type"]) == (403, "/problems/scope-missing"), answer.text
+        answer = callers.send(**request, sub="pager", org="those-who-run-it", scope="operate")
+        assert answer.status_code == 200, answer.text
+
+
+def test_an_operator_sees_nothing_else(callers: Callers) -> None:
+    for method, path, operation in callers.operations():
+        if operation["operationId"] in OPERATING | OWN_LISTS:
+            continue
+        answer = callers.send(**request_of(callers, method, path, operation), sub="pager", scope="operate")
+        assert answer.status_code in {403, 404}, (operation["operationId"], answer.text)
 
 
 def test_the_lists_of_another_organization_hold_nothing_of_ours(callers: Callers) -> None:

@@ -36,10 +36,13 @@ async def test_parked_keys_are_listed_with_reason_and_length(toy_pool: Pool) -> 
         key="ana",
         reason="poisoned by the test",
         type=TYPE,
+        event_id="00000000-0000-7000-8000-000000000001",
         position=Position(1, 1001, 1),
         facts=3,
         parked_at=parked.parked_at,
+        letter=parked.letter,
     )
+    assert await parked_keys(toy_pool, after=parked.letter) == []
     assert await parked_keys(toy_pool, consumer="another") == []
     assert await parked_keys(toy_pool) == [parked]
 
@@ -76,6 +79,14 @@ async def test_replay_stops_at_the_first_fact_that_fails_again(toy_pool: Pool) -
     assert (parked.reason, parked.position.sequence, parked.facts) == ("poisoned by the test", 4, 2)
     # Another attempt without a fix changes nothing but the reason.
     assert await replay(toy_pool, ToyProjection(), lane=0, key="ana") == Replayed(0, 2, "poisoned by the test")
+
+
+async def test_a_replay_without_time_changes_nothing_and_says_how_many_wait(toy_pool: Pool) -> None:
+    await park(toy_pool, {"poison": True}, {}, {})
+    fixed = ToyProjection()
+    fixed.lenient = True
+    assert await replay(toy_pool, fixed, lane=0, key="ana", seconds=-1) == Replayed(0, 3, None)
+    assert await replay(toy_pool, fixed, lane=0, key="ana", seconds=60) == Replayed(3, 0, None)
 
 
 async def test_after_a_half_replay_new_facts_still_queue_behind(toy_pool: Pool) -> None:

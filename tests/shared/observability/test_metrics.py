@@ -21,6 +21,8 @@ NAMES = {
     "qunli_projection_lag_events",
     "qunli_projection_lag_seconds",
     "qunli_parked_keys",
+    "qunli_unsettled",
+    "qunli_unsettled_oldest_age_seconds",
     "qunli_xmin_age_seconds",
     "qunli_db_pool_in_use",
 }
