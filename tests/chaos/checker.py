@@ -1,10 +1,10 @@
 """Whether what is stored can have come from what clients were told: every promise, as a pure function of both.
 
-Each function returns what speaks against its promise, as sentences; nothing, if it is kept.
+Each function of `CHECKS` returns what speaks against its promise, as sentences; nothing, if it is kept.
 """
 
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from itertools import pairwise
 from typing import Any
 
@@ -47,26 +47,6 @@ def marker_of(fact: Stored) -> str | None:
     return marker(fact.data) if marker else None
 
 
-def violations(history: History, evidence: Evidence) -> list[str]:
-    """Everything that breaks a promise, in the order of the promises."""
-    found = [
-        *_some(history.otherwise),
-        *lost(history, evidence),
-        *applied_twice(evidence),
-        *keys_apart_from_facts(history, evidence),
-        *broken_streams(evidence),
-        *broken_floors(evidence),
-        *broken_partitions(evidence),
-        *left_behind(evidence),
-        *wrong_journal(evidence),
-        *wrong_sums(evidence),
-        *wrong_referrals(history, evidence),
-        *wrong_clocks(evidence),
-        *unseen_writes(history),
-    ]
-    return [*found, *evidence.parked]
-
-
 def lost(history: History, evidence: Evidence) -> list[str]:
     """Everything acknowledged is stored, under the id that was answered and at the positions of its tokens."""
     stored = {(fact.type, marker): fact for fact in evidence.stored if (marker := marker_of(fact)) is not None}
@@ -81,15 +61,15 @@ def lost(history: History, evidence: Evidence) -> list[str]:
         for token in parse_tokens(act.token) if act.token else ():
             if token not in places:
                 found.append(f"lost: no fact at {token}, a token of {act.type} {act.marker}")
-    return _some(found)
+    return found
 
 
-def applied_twice(evidence: Evidence) -> list[str]:
+def applied_twice(_: History, evidence: Evidence) -> list[str]:
     """No command made two facts, however often it was sent."""
     times = Counter((fact.type, marker) for fact in evidence.stored if (marker := marker_of(fact)) is not None)
     ids = Counter(fact.id for fact in evidence.stored)
     found = [f"twice: {kind} {marker} is stored {n} times" for (kind, marker), n in times.items() if n > 1]
-    return _some(found + [f"twice: event id {name} is stored {n} times" for name, n in ids.items() if n > 1])
+    return found + [f"twice: event id {name} is stored {n} times" for name, n in ids.items() if n > 1]
 
 
 def keys_apart_from_facts(history: History, evidence: Evidence) -> list[str]:
@@ -111,10 +91,10 @@ def keys_apart_from_facts(history: History, evidence: Evidence) -> list[str]:
         for token in parse_tokens(row.token) if row.token else ():
             if token not in places:
                 found.append(f"keys: {row.key} is kept without its fact at {token}")
-    return _some(found)
+    return found
 
 
-def broken_streams(evidence: Evidence) -> list[str]:
+def broken_streams(_: History, evidence: Evidence) -> list[str]:
     """Versions of each stream are 1, 2, 3 …, and rise with the positions."""
     streams: dict[tuple[str, str], list[Stored]] = defaultdict(list)
     for fact in sorted(evidence.stored, key=lambda fact: (fact.service, fact.position)):
@@ -124,23 +104,23 @@ def broken_streams(evidence: Evidence) -> list[str]:
         versions = [fact.version for fact in facts]
         if versions != list(range(1, len(facts) + 1)):
             found.append(f"order: versions of {service} {stream} are {versions}")
-    return _some(found)
+    return found
 
 
-def broken_floors(evidence: Evidence) -> list[str]:
+def broken_floors(_: History, evidence: Evidence) -> list[str]:
     """The comments of a post stand on floors 1, 2, 3 …"""
     floors: dict[str, list[int]] = defaultdict(list)
     for fact in evidence.stored:
         if fact.type == "comment-added.v1":
             floors[fact.data["post"]].append(fact.data["floor"])
-    return _some(
+    return [
         f"order: floors of post {post} are {sorted(given)}"
         for post, given in floors.items()
         if sorted(given) != list(range(1, len(given) + 1))
-    )
+    ]
 
 
-def broken_partitions(evidence: Evidence) -> list[str]:
+def broken_partitions(_: History, evidence: Evidence) -> list[str]:
     """Each partition holds what was committed for it and nothing else, in order, each record naming the one before."""
     found = []
     committed: dict[tuple[str, int], dict[Position, str]] = defaultdict(dict)
@@ -169,10 +149,10 @@ def broken_partitions(evidence: Evidence) -> list[str]:
             seen[position] = record.previous
         if missing := sorted(committed[place].keys() - seen.keys()):
             found.append(f"log: {place} lacks {len(missing)} committed facts, the first at {missing[0]}")
-    return _some(found)
+    return found
 
 
-def left_behind(evidence: Evidence) -> list[str]:
+def left_behind(_: History, evidence: Evidence) -> list[str]:
     """Every consumer stands at the last fact of every partition it reads."""
     ends: dict[tuple[str, int], Position] = {}
     for topic, records in evidence.logged.items():
@@ -181,15 +161,15 @@ def left_behind(evidence: Evidence) -> list[str]:
             ends[place] = max(ends.get(place, START), Position.parse(record.position))
     at = {(row.consumer, row.topic, row.partition): row.position for row in evidence.reached}
     consumers = {(row.consumer, row.topic) for row in evidence.reached}
-    return _some(
+    return [
         f"behind: {consumer} stands at {at.get((consumer, topic, partition))} of {topic}/{partition}, not at {end}"
         for consumer, topic in consumers
         for (of, partition), end in ends.items()
         if of == topic and at.get((consumer, topic, partition)) != end
-    )
+    ]
 
 
-def wrong_journal(evidence: Evidence) -> list[str]:
+def wrong_journal(_: History, evidence: Evidence) -> list[str]:
     """Scoring's journal holds every fact it keeps once, in the order of each partition, its rows numbered 1, 2, 3 …"""
     found = []
     rows = sorted(evidence.journal)
@@ -218,10 +198,10 @@ def wrong_journal(evidence: Evidence) -> list[str]:
         for lane, seqs in lanes.items()
         if seqs != list(range(1, len(seqs) + 1))
     ]
-    return _some(found)
+    return found
 
 
-def wrong_sums(evidence: Evidence) -> list[str]:
+def wrong_sums(_: History, evidence: Evidence) -> list[str]:
     """Scoring's tables equal two recomputations: in closed form from its journal, and by the oracle from the log."""
     found = []
     for table, (stands, due) in evidence.sums.items():
@@ -237,7 +217,7 @@ def wrong_sums(evidence: Evidence) -> list[str]:
     }
     told = [plain(facts[event_id]) for event_id in sorted(facts, key=order.__getitem__)]
     found += _apart_from_the_oracle(evidence.scores.without_zeros(), score(told).without_zeros())
-    return _some(found)
+    return found
 
 
 def wrong_referrals(history: History, evidence: Evidence) -> list[str]:
@@ -262,10 +242,10 @@ def wrong_referrals(history: History, evidence: Evidence) -> list[str]:
             stands = chains.get(act.id, ("nobody, not yet",))
         if stands != act.chain:
             found.append(f"referrals: {act.type} {act.marker} is credited to {stands}, not to {act.chain}")
-    return _some(found)
+    return found
 
 
-def wrong_clocks(evidence: Evidence) -> list[str]:
+def wrong_clocks(_: History, evidence: Evidence) -> list[str]:
     """Times are the database's, whatever the clocks of the processes say; and each is not before what came before."""
     found = [
         f"clocks: {fact.service} {fact.type} says {fact.recorded_at}, {fact.occurred_at}"
@@ -279,12 +259,34 @@ def wrong_clocks(evidence: Evidence) -> list[str]:
     for (service, stream), facts in streams.items():
         if any(earlier.recorded_at > later.recorded_at for earlier, later in pairwise(facts)):
             found.append(f"clocks: times of {service} {stream} run back")
-    return _some(found)
+    return found
 
 
-def unseen_writes(history: History) -> list[str]:
+def unseen_writes(history: History, _: Evidence) -> list[str]:
     """A read that carries the token of a write shows it."""
-    return _some(f"unseen: {read.where} did not show {read.marker}" for read in history.readings if not read.seen)
+    return [f"unseen: {read.where} did not show {read.marker}" for read in history.readings if not read.seen]
+
+
+CHECKS: Sequence[Callable[[History, Evidence], list[str]]] = (
+    lost,
+    applied_twice,
+    keys_apart_from_facts,
+    broken_streams,
+    broken_floors,
+    broken_partitions,
+    left_behind,
+    wrong_journal,
+    wrong_sums,
+    wrong_referrals,
+    wrong_clocks,
+    unseen_writes,
+)
+
+
+def violations(history: History, evidence: Evidence) -> list[str]:
+    """Everything that breaks a promise; of each kind the first few."""
+    found = [_some(history.otherwise), *(_some(check(history, evidence)) for check in CHECKS), evidence.parked]
+    return [violation for kind in found for violation in kind]
 
 
 def _apart(stands: Iterable[Any], due: Iterable[Any]) -> tuple[list[Any], list[Any]]:
@@ -302,7 +304,6 @@ def _apart_from_the_oracle(stands: Scores, due: Scores) -> list[str]:
     return found
 
 
-def _some(found: Iterable[str]) -> list[str]:
+def _some(found: list[str]) -> list[str]:
     """The first few, and how many more there are."""
-    told = list(found)
-    return told if len(told) <= SHOWN else [*told[:SHOWN], f"… and {len(told) - SHOWN} more like these"]
+    return found if len(found) <= SHOWN else [*found[:SHOWN], f"… and {len(found) - SHOWN} more like these"]

@@ -13,7 +13,7 @@ from pathlib import Path
 import asyncpg
 
 from shared.failpoints import POINTS
-from tests.chaos.world import DEFINITIONS, SESSION_SECONDS, World
+from tests.chaos.world import DEFINITIONS, SESSION_SECONDS, START_SECONDS, World
 from tests.support.clocks import movable
 from tests.support.processes import Role
 
@@ -30,6 +30,9 @@ ELSEWHERE = frozenset(
     | {p for p in POINTS if p.startswith(("deadletters", "rebuild"))}
 )
 """Points with tests of their own (tests/kills, tests/scoring/test_rebuild.py), or a fault of their own."""
+
+SELDOM = frozenset({"relay.after-prune", "settler.before-settling", "settler.after-settling"})
+"""Points that are passed every ten seconds, or only when there is something to do."""
 
 Strike = Callable[[World], Awaitable[bool]]
 
@@ -89,7 +92,8 @@ def points_of(service: str, role: str) -> list[str]:
 
 def at_failpoint(chance: random.Random, world: World) -> Fault:
     role = _role(chance, world, lambda name: name != "scoring api")
-    return kill_at(role, chance.choice(points_of(role.service, role.role)), chance.choice((1, 1, 2, 5)))
+    point, hit = chance.choice(points_of(role.service, role.role)), chance.choice((1, 1, 2, 5))
+    return kill_at(role, point, 1 if point in SELDOM else hit)
 
 
 def kill_at(role: Role, point: str, hit: int = 1) -> Fault:
@@ -249,7 +253,7 @@ def postgres_restarted(chance: random.Random, world: World) -> Fault:
         await asyncio.sleep(pause)
         world.postgres.stop_immediately()
         await asyncio.sleep(away)
-        world.postgres.start()
+        world.postgres.start(START_SECONDS)
         return True
 
     return Fault("PostgreSQL stopped at once", "postgres", f"PostgreSQL away for {away:.1f} s", strike)
@@ -263,7 +267,7 @@ def broker_restarted(chance: random.Random, world: World) -> Fault:
         await asyncio.sleep(pause)
         world.broker.kill()
         await asyncio.sleep(away)
-        world.broker.start()
+        world.broker.start(START_SECONDS)
         return True
 
     return Fault("kill -9 of the broker", "broker", "broker killed", strike)
@@ -326,7 +330,7 @@ def disk_full(chance: random.Random, world: World) -> Fault:
         finally:
             filler.unlink()
         said = world.postgres.log.read_bytes()[said_before:] if world.postgres.log.exists() else b""
-        world.postgres.start()  # a server that could not write its journal has given up
+        world.postgres.start(START_SECONDS)  # a server that could not write its journal has given up
         return b"No space left on device" in said
 
     return Fault("full disk", "postgres", f"disk full for {FULL_SECONDS} s", strike)
