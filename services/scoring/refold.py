@@ -25,7 +25,7 @@ from shared.messaging.facts import Poison
 from shared.messaging.lanes import LOCK
 from shared.shadow import SCHEMA
 
-PERSONS_PAGE = 10_000
+PERSONS_PAGE = 5000
 """Journal rows, about, that are folded person by person in one transaction."""
 
 PAGE = 2000
