@@ -42,7 +42,7 @@ class Reason(IntEnum):
         return self.name.lower()
 
 
-class Effect(msgspec.Struct, frozen=True, gc=False):
+class Effect(msgspec.Struct, frozen=True, gc=False, cache_hash=True):
     """What one fact changed, as wanted by the rule and as given; negative for what is taken back."""
 
     act: Act

@@ -12,7 +12,7 @@ import structlog
 from shared.commands.batch import Batch, CommitUnknown, Outcome
 from shared.commands.cache import HeadCache
 from shared.commands.command import Command, Done
-from shared.commands.groups import names
+from shared.commands.groups import Held, names
 from shared.commands.writing import Writing
 from shared.database import ACQUIRE_SECONDS, Pool
 from shared.errors import Refusal, Unavailable
@@ -23,6 +23,9 @@ from shared.outages import outage_of
 BATCH_COMMANDS = 256
 BATCH_LOCKS = 1_000
 """A default PostgreSQL has room for some 12,000 locks in all."""
+
+IN_FLIGHT = 2
+"""Batches in their transactions at a time: while PostgreSQL works for one, this process works for the other."""
 
 ROUNDS = 20
 """How often a command is decided anew because somebody who takes no stream locks was faster."""
@@ -44,15 +47,19 @@ class _Waiting:
     command: Command
     answer: "asyncio.Future[Done]"
     rounds: int = 0
+    names: Sequence[tuple[str, bool]] = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.names = tuple(names(self.command))
 
 
 @dataclass
 class Gateway:
     """Runs the commands of one service in this process.
 
-    One batch of commands is in its transaction at a time, what arrives meanwhile makes up the next: a lone command
-    commits at once, a crowd shares one commit. A group that met a lock held elsewhere waits for it in a batch of its own,
-    beside the others.
+    Few batches of commands are in their transactions at a time, what arrives meanwhile makes up the next: a lone command
+    commits at once, a crowd shares a commit. What would conflict with a batch under way waits for its end, in order. A
+    group that met a lock held elsewhere waits for it in a batch of its own, beside the others.
 
     Args:
         pool: writes to the service's database.
@@ -65,7 +72,8 @@ class Gateway:
     committed: Callable[[], None] = lambda: None
     cache: HeadCache = field(default_factory=HeadCache)
     _queue: "deque[_Waiting]" = field(default_factory=deque, init=False)
-    _worker: "asyncio.Task[None] | None" = field(default=None, init=False)
+    _held: Held = field(default_factory=Held, init=False)
+    _workers: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
 
     async def run(self, command: Command) -> Done:
@@ -84,36 +92,55 @@ class Gateway:
 
     async def close(self) -> None:
         """Finish what is under way."""
-        while self._worker is not None or self._tasks:
-            await asyncio.gather(*filter(None, (self._worker, *self._tasks)), return_exceptions=True)
+        while self._workers or self._tasks:
+            await asyncio.gather(*self._workers, *self._tasks, return_exceptions=True)
 
     def _wake(self) -> None:
-        if self._worker is None:
-            self._worker = asyncio.create_task(self._work())
+        if len(self._workers) < IN_FLIGHT:
+            worker = asyncio.create_task(self._work())
+            self._workers.add(worker)
+            worker.add_done_callback(self._rest)
+
+    def _rest(self, worker: "asyncio.Task[None]") -> None:
+        self._workers.discard(worker)
+        if self._queue and not self._workers:
+            self._wake()
 
     async def _work(self) -> None:
-        try:
-            while self._queue:
-                await asyncio.sleep(0)  # requests that arrived in the same turn of the loop join the batch
-                await self._run_batch(self._take(), wait=False)
-        finally:
-            self._worker = None
-            if self._queue:
-                self._wake()
+        """Run batches until nothing waits, or nothing that may go beside the batches of others; they take it then."""
+        while self._queue:
+            await asyncio.sleep(0)  # requests that arrived in the same turn of the loop join the batch
+            batch = self._take()
+            if not batch:
+                return
+            held = [name for waiting in batch for name in waiting.names]
+            self._held.add(held)
+            try:
+                await self._run_batch(batch, wait=False)
+            finally:
+                self._held.remove(held)
 
     def _take(self) -> list[_Waiting]:
-        """The oldest waiting commands, as many as fit in one batch."""
+        """The oldest waiting commands that conflict with no batch under way, as many as fit in one batch."""
         batch: list[_Waiting] = []
+        passed: list[_Waiting] = []
+        passed_names: set[str] = set()
         locks: set[str] = set()
-        while self._queue and len(batch) < BATCH_COMMANDS:
-            if self._queue[0].answer.done():  # the caller has gone
-                self._queue.popleft()
+        while self._queue and len(batch) < BATCH_COMMANDS and len(passed) < BATCH_COMMANDS:
+            waiting = self._queue.popleft()
+            if waiting.answer.done():  # the caller has gone
                 continue
-            more = {name for name, _ in names(self._queue[0].command)} - locks
-            if batch and len(locks) + len(more) > BATCH_LOCKS:
+            wanted = {name for name, _ in waiting.names}
+            if self._held.conflicts(waiting.names) or not passed_names.isdisjoint(wanted):
+                passed.append(waiting)
+                passed_names |= wanted
+                continue
+            if batch and len(locks | wanted) > BATCH_LOCKS:
+                passed.append(waiting)
                 break
-            locks |= more
-            batch.append(self._queue.popleft())
+            locks |= wanted
+            batch.append(waiting)
+        self._queue.extendleft(reversed(passed))
         return batch
 
     async def _run_batch(self, batch: Sequence[_Waiting], *, wait: bool) -> None:

@@ -1,6 +1,7 @@
 """Which commands of a batch stand or fall together, and which locks they need."""
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from functools import lru_cache
 
@@ -29,6 +30,29 @@ def names(command: Command) -> Iterable[tuple[str, bool]]:
         yield f"guard:{guard.name}", guard.shared
     if (key := key_name(command)) is not None:
         yield key, False
+
+
+class Held:
+    """The names that batches under way have locked."""
+
+    def __init__(self) -> None:
+        self._exclusive: Counter[str] = Counter()
+        self._shared: Counter[str] = Counter()
+
+    def add(self, names: Iterable[tuple[str, bool]]) -> None:
+        for name, shared in names:
+            (self._shared if shared else self._exclusive)[name] += 1
+
+    def remove(self, names: Iterable[tuple[str, bool]]) -> None:
+        for name, shared in names:
+            counter = self._shared if shared else self._exclusive
+            counter[name] -= 1
+            if not counter[name]:
+                del counter[name]
+
+    def conflicts(self, names: Iterable[tuple[str, bool]]) -> bool:
+        """Whether a command with these names would have to wait."""
+        return any(name in self._exclusive or (not shared and name in self._shared) for name, shared in names)
 
 
 def groups_of_conflict(commands: Sequence[Command]) -> list[int]:

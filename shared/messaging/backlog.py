@@ -94,9 +94,12 @@ class Backlog:
                 await self._changed.wait()
 
     def _most_lanes(self) -> int:
-        """An equal share of the lanes while there is work for all."""
+        """An equal share of the lanes while there is work for all; fewer where these fill a batch, since the more facts of a
+        lane are folded at once, the more of them are about the same people."""
         waiting = len({partition.partition for partition, _ in self._chunks} | self._busy)
-        return waiting if self.waiting < JOIN_RECORDS else -(-waiting // self._workers)
+        if self.waiting < JOIN_RECORDS:
+            return waiting
+        return min(-(-waiting // self._workers), -(-waiting * self._batch_records // self.waiting))
 
     def _count(self, more: int) -> None:
         self.waiting += more

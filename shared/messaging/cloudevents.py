@@ -20,9 +20,6 @@ _ORDER = (
 )
 """Of the headers in a record; jsonb does not keep one."""
 
-_UNTRACED = len(_ORDER) - 1 + 2
-_PLACED = ("ce_id", "ce_type", "ce_position", "ce_previous")
-
 
 def envelope(service: str, fact: Recorded, message: Message, traceparent: str | None) -> dict[str, str]:
     """The record's headers as they are known when the fact is written, in order. The relay adds position and previous."""
@@ -56,55 +53,38 @@ def record_headers(headers: Mapping[str, str], *, position: str, previous: str) 
     return ordered
 
 
-def read_envelopes(records: Sequence[Record]) -> list[InboundFact]:
-    """What the records of one partition say. To be read as soon as they are fetched: the client's records are many
-    objects each, and if thousands of them wait, memory and the collector of cycles are what takes the time.
-    """
-    facts = []
-    last, last_text = b"", ""
-    types: dict[bytes, str] = {}
-    for record in records:
-        event_id, kind, trace, position, previous = _read_headers(record.headers)
-        previous_text = last_text if previous == last else previous.decode("utf-8", "replace")
-        last, last_text = position, position.decode("utf-8", "replace")
-        if (type_name := types.get(kind)) is None:
-            type_name = types[kind] = kind.decode("utf-8", "replace")
-        facts.append(
-            InboundFact(
-                record.topic,
-                record.partition,
-                record.offset,
-                (record.key or b"").decode("utf-8", "replace"),
-                type_name,
-                event_id.decode("utf-8", "replace"),
-                last_text,
-                trace.decode("utf-8", "replace") if trace else None,
-                record.value or b"",
-                previous_text,
-            )
-        )
-    return facts
-
-
-def _read_headers(headers: Sequence[tuple[str, bytes]]) -> tuple[bytes, bytes, bytes, bytes, bytes]:
-    """The values of id, type, trace, position and previous; empty where there is none. Kafka allows headers without a
-    value."""
-    if len(headers) == _UNTRACED:
-        # As our relay writes them, nearly always: found by their places, in half the time.
-        _, (id_name, event_id), (type_name, kind), *_, (position_name, position), (previous_name, previous) = headers
-        if (
-            (id_name, type_name, position_name, previous_name) == _PLACED
-            and event_id
-            and kind
-            and position
-            and previous
-        ):
-            return event_id, kind, b"", position, previous
+def fact_of(
+    topic: str,
+    partition: int,
+    offset: int,
+    key: bytes | None,
+    headers: Sequence[tuple[str, bytes]],
+    value: bytes | None,
+) -> InboundFact:
+    """What a record says. Kafka allows headers without a value."""
     given = dict(headers).get
-    return (
-        given("ce_id") or b"",
-        given("ce_type") or b"",
-        given("traceparent") or b"",
-        given("ce_position") or b"",
-        given("ce_previous") or b"",
+    traceparent = given("traceparent")
+    return InboundFact(
+        topic,
+        partition,
+        offset,
+        _text(key),
+        _text(given("ce_type")),
+        _text(given("ce_id")),
+        _text(given("ce_position")),
+        _text(traceparent) if traceparent else None,
+        value or b"",
+        _text(given("ce_previous")),
     )
+
+
+def read_envelopes(records: Sequence[Record]) -> list[InboundFact]:
+    """What the records of one partition say."""
+    return [
+        fact_of(record.topic, record.partition, record.offset, record.key, record.headers, record.value)
+        for record in records
+    ]
+
+
+def _text(value: bytes | None) -> str:
+    return (value or b"").decode("utf-8", "replace")

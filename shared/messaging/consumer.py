@@ -11,7 +11,6 @@ from dataclasses import dataclass
 from shared.database import Pool
 from shared.failpoints import failpoint
 from shared.messaging.backlog import Backlog
-from shared.messaging.cloudevents import read_envelopes
 from shared.messaging.facts import Projection
 from shared.messaging.lag import Lag
 from shared.messaging.lanes import Chunk, Folded, Lanes
@@ -143,10 +142,10 @@ class Consumer:
             self._troubles.pop("log", None)
             if fetched:
                 await failpoint("consumer.after-fetch")
-            for partition, records in fetched.items():
+            for partition, facts in fetched.items():
                 halted = self._halts.get(partition)
                 if halted is None or halted.retry_at is None:
-                    self._backlog.put((partition, read_envelopes(records)))
+                    self._backlog.put((partition, facts))
             await asyncio.sleep(0)  # the client's buffer may hold so much that workers would wait long for an answer
 
     def _steer(self, subscription: Subscription) -> None:

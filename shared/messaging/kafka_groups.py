@@ -12,6 +12,8 @@ from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import IllegalStateError, OffsetOutOfRangeError
 
 from shared.failpoints import failpoint
+from shared.messaging.facts import InboundFact
+from shared.messaging.kafka_batches import as_facts
 from shared.messaging.kafka_client import (
     CLIENT_ERRORS,
     REQUEST_SECONDS,
@@ -23,7 +25,6 @@ from shared.messaging.kafka_client import (
 from shared.messaging.log import (
     LogUnavailable,
     OffsetGone,
-    Record,
     StartAt,
     TopicPartition,
 )
@@ -65,7 +66,9 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
     def assignment(self) -> frozenset[TopicPartition]:
         return self._assignment
 
-    async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
+    async def fetch(
+        self, *, max_records: int, timeout_seconds: float
+    ) -> Mapping[TopicPartition, Sequence[InboundFact]]:
         deadline = time.monotonic() + timeout_seconds
         while True:
             consumer = await self._running()
@@ -144,6 +147,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
                 group_id=self._group,
                 enable_auto_commit=False,
                 auto_offset_reset="none",
+                value_deserializer=as_facts,
                 # Not the default: a member must get the same partition numbers of every topic.
                 partition_assignment_strategy=(RangePartitionAssignor,),
                 heartbeat_interval_ms=int(self._settings.heartbeat_seconds * 1000),
@@ -199,7 +203,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
 
     async def _read(
         self, consumer: AIOKafkaConsumer, wanted: Sequence[TopicPartition], max_records: int, seconds: float
-    ) -> Mapping[TopicPartition, Sequence[Record]]:
+    ) -> Mapping[TopicPartition, Sequence[InboundFact]]:
         generation = self._generation
         try:
             # A rebalance lets getmany wait without end.
@@ -220,7 +224,7 @@ class KafkaSubscription(ConsumerRebalanceListener):  # type: ignore[misc]  # aio
         if generation != self._generation:
             # Read under another assignment, maybe from the group's offset before `seek`: not to be trusted.
             return {}
-        read: dict[TopicPartition, Sequence[Record]] = {}
+        read: dict[TopicPartition, Sequence[InboundFact]] = {}
         for kafka_partition, records in found.items():
             where = TopicPartition(*kafka_partition)
             self._positions[where] = records[-1].offset + 1

@@ -9,10 +9,12 @@ from typing import TYPE_CHECKING
 import uuid_utils
 
 from shared.failpoints import failpoint
+from shared.messaging.cloudevents import read_envelopes
+from shared.messaging.facts import InboundFact
 from shared.messaging.log import LogUnavailable, OffsetGone, StartAt, TopicPartition
 
 if TYPE_CHECKING:
-    from shared.messaging.local import LocalLog, LocalRecord, Topic
+    from shared.messaging.local import LocalLog, Topic
 
 
 def share_of(member: str, members: Mapping[str, Sequence[str]], topics: Mapping[str, int]) -> frozenset[TopicPartition]:
@@ -62,7 +64,7 @@ class LocalSubscription:
 
     async def fetch(
         self, *, max_records: int, timeout_seconds: float
-    ) -> "Mapping[TopicPartition, Sequence[LocalRecord]]":
+    ) -> Mapping[TopicPartition, Sequence[InboundFact]]:
         deadline = time.monotonic() + timeout_seconds
         while True:
             now = time.monotonic()
@@ -124,7 +126,7 @@ class LocalSubscription:
                 self._paused.discard(where)
                 self._positions[where] = offsets[where]
 
-    async def _read(self, max_records: int) -> "Mapping[TopicPartition, Sequence[LocalRecord]]":
+    async def _read(self, max_records: int) -> Mapping[TopicPartition, Sequence[InboundFact]]:
         wanted = {where: offset for where, offset in self._positions.items() if where not in self._paused}
         if not wanted:
             return {}
@@ -141,7 +143,7 @@ class LocalSubscription:
             # What was read goes to the end of the line, so that no partition waits for ever behind a busy one.
             del self._positions[where]
             self._positions[where] = records[-1].offset + 1
-            read[where] = records
+            read[where] = read_envelopes(records)
         return read
 
     async def _check_positions(self, wanted: Mapping[TopicPartition, int]) -> None:

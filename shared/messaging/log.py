@@ -14,6 +14,8 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from shared.messaging.facts import InboundFact
+
 
 class TopicPartition(NamedTuple):
     topic: str
@@ -79,8 +81,10 @@ class Subscription(Protocol):
     @property
     def assignment(self) -> frozenset[TopicPartition]: ...
 
-    async def fetch(self, *, max_records: int, timeout_seconds: float) -> Mapping[TopicPartition, Sequence[Record]]:
-        """The next records of the assigned, not paused partitions, at most `max_records` in all; empty after the timeout.
+    async def fetch(
+        self, *, max_records: int, timeout_seconds: float
+    ) -> Mapping[TopicPartition, Sequence[InboundFact]]:
+        """What the next records say of the assigned, not paused partitions, at most `max_records` in all; empty after the timeout.
 
         Raises:
             OffsetGone: a partition's start offset is not in the log (deleted topic, truncated log).

@@ -287,7 +287,7 @@ async def test_a_join_that_takes_long_to_commit_is_not_missed(world: World, monk
         monkeypatch.setattr(batch, "failpoint", stop_there)
         saying = asyncio.create_task(world.membership.say(joined("cy", "anna")))
         await asyncio.sleep(0)
-        joining = world.membership.gateway._worker
+        [joining] = world.membership.gateway._workers
         await asyncio.wait_for(reached.wait(), 10)
         path = await world.buy(order_id="o-1")
         await asyncio.sleep(MARGIN_SECONDS + 1)

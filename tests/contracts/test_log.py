@@ -11,6 +11,7 @@ import pytest
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from shared.messaging.facts import InboundFact
 from shared.messaging.kafka import KafkaLog
 from shared.messaging.local import LocalLog
 from shared.messaging.log import (
@@ -72,7 +73,7 @@ def outgoing(*values: str, key: str = "ana") -> list[Outgoing]:
     return [Outgoing(key=key.encode(), headers=[("ce_id", b"1")], value=value.encode()) for value in values]
 
 
-def values(records: Iterable[Record]) -> list[str]:
+def values(records: Iterable[Record | InboundFact]) -> list[str]:
     return [(record.value or b"").decode() for record in records]
 
 
@@ -102,9 +103,9 @@ async def publish(log: Log, batches: Mapping[TopicPartition, list[Outgoing]]) ->
         await publisher.close()
 
 
-async def fetch(subscription: Subscription, count: int) -> dict[TopicPartition, list[Record]]:
+async def fetch(subscription: Subscription, count: int) -> dict[TopicPartition, list[InboundFact]]:
     """Fetch until `count` records came."""
-    found: dict[TopicPartition, list[Record]] = {}
+    found: dict[TopicPartition, list[InboundFact]] = {}
     async with asyncio.timeout(TIMEOUT_SECONDS):
         while sum(map(len, found.values())) < count:
             for where, records in (await subscription.fetch(max_records=500, timeout_seconds=1)).items():
@@ -166,15 +167,47 @@ async def test_a_record_comes_back_as_it_was_written(log: Log, unique: Unique) -
     written = Outgoing(key="名".encode(), headers=headers, value=b'{"a":1}')
     await publish(log, {TopicPartition(topic, 1): [written]})
 
-    subscription = await log.subscribe([topic], group=unique("group"), start_at=start_at(0))
-    [record] = (await fetch(subscription, 1))[TopicPartition(topic, 1)]
-    await subscription.close()
+    [record] = await log.read(TopicPartition(topic, 1), offset=0, max_records=10)
     assert (record.topic, record.partition, record.offset) == (topic, 1, 0)
     assert (record.key, list(record.headers), record.value) == (
         "名".encode(),
         headers,
         b'{"a":1}',
     )
+
+
+async def test_a_subscription_gives_what_records_say(log: Log, unique: Unique) -> None:
+    topic = unique("topic")
+    await log.create_topics([topic], partitions=2)
+    envelope = [
+        ("ce_specversion", b"1.0"),
+        ("ce_id", b"01a2b3c4-0000-7000-8000-000000000001"),
+        ("ce_type", b"content.post-published.v1"),
+        ("ce_source", b"/content"),
+        ("ce_subject", "名".encode()),
+        ("ce_time", b"2026-03-01T12:00:00.000007Z"),
+        ("ce_dataschema", b"/content/schemas/post-published.v1.schema.json"),
+        ("content-type", b"application/json"),
+        ("ce_position", b"1-744-12"),
+        ("ce_previous", b"1-744-11"),
+    ]
+    traced = [*envelope[:8], ("traceparent", b"00-ab"), *envelope[8:]]
+    written = [
+        Outgoing(key="名".encode(), headers=envelope, value=b'{"a":1}'),
+        Outgoing(key=b"ana", headers=traced, value=b"{}"),
+        Outgoing(key=b"", headers=[("ce_id", b"1")], value=b""),
+    ]
+    await publish(log, {TopicPartition(topic, 1): written})
+
+    subscription = await log.subscribe([topic], group=unique("group"), start_at=start_at(0))
+    facts = (await fetch(subscription, 3))[TopicPartition(topic, 1)]
+    await subscription.close()
+    kind, event_id = "content.post-published.v1", "01a2b3c4-0000-7000-8000-000000000001"
+    assert facts == [
+        InboundFact(topic, 1, 0, "名", kind, event_id, "1-744-12", None, b'{"a":1}', "1-744-11"),
+        InboundFact(topic, 1, 1, "ana", kind, event_id, "1-744-12", "00-ab", b"{}", "1-744-11"),
+        InboundFact(topic, 1, 2, "", "", "1", "", None, b"", ""),
+    ]
 
 
 async def test_a_reader_that_comes_back_finds_everything_from_where_it_says(open_log: Open, unique: Unique) -> None:
@@ -323,8 +356,8 @@ async def test_a_zombie_and_its_successor_see_the_same_records(
     await log.create_topics([topic], partitions=1)
     await publish(log, {where: outgoing("a", "b")})
     asleep, awake = threading.Event(), threading.Event()
-    held: list[Record] = []
-    after: list[Record] = []
+    held: list[InboundFact] = []
+    after: list[InboundFact] = []
 
     async def doze() -> None:
         own = await open_quick(kind, address)

@@ -4,11 +4,13 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Any
+from unittest.mock import Mock
 
 import asyncpg
 import msgspec
 import pytest
 
+from shared.commands import batch
 from shared.commands.command import Answer, Command, Decision, Done, Known
 from shared.commands.gateway import Gateway
 from shared.commands.groups import lock_number
@@ -70,6 +72,35 @@ async def test_two_processes_on_one_hot_stream_lose_nothing_and_keep_the_limit(
 async def test_a_command_over_several_streams_is_written_whole(gateway: Gateway, pool: Pool) -> None:
     await gateway.run(add(A, 2, also=(B,)))
     assert (await total(pool, "a"), await total(pool, "b")) == (2, 2)
+
+
+async def test_while_a_batch_is_under_way_others_commit_and_what_conflicts_with_it_waits_in_order(
+    gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    reached, go_on = asyncio.Event(), asyncio.Event()
+
+    async def stop_the_first(point: str) -> None:
+        if point == "gateway.before-commit" and not reached.is_set():
+            reached.set()
+            await go_on.wait()
+
+    monkeypatch.setattr(batch, "failpoint", stop_the_first)
+    met_a_lock = Mock(side_effect=gateway._start_waiting)
+    monkeypatch.setattr(gateway, "_start_waiting", met_a_lock)
+    decided: list[int] = []
+    first = asyncio.create_task(gateway.run(add(A, 1, decided=decided)))
+    await asyncio.wait_for(reached.wait(), 5)
+    second = asyncio.create_task(gateway.run(add(A, 2, also=(B,), decided=decided)))
+    behind_it = asyncio.create_task(gateway.run(add(B, 4)))
+    async with asyncio.timeout(5):
+        await gateway.run(add(account("c")))
+        await gateway.run(add(account("c")))
+    assert not any(each.done() for each in (first, second, behind_it))
+    go_on.set()
+    done = await asyncio.gather(first, second, behind_it)
+    assert [msgspec.json.decode(each.answer.body)["total"] for each in done] == [1, 3, 6]
+    assert decided == [0, 1]
+    met_a_lock.assert_not_called()
 
 
 @asynccontextmanager

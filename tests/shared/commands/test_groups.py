@@ -1,5 +1,5 @@
 from shared.commands.command import Command, Decision, Guard
-from shared.commands.groups import groups_of_conflict, locks_of
+from shared.commands.groups import Held, groups_of_conflict, locks_of, names
 from tests.support.ledger import account, key
 
 
@@ -58,3 +58,17 @@ def test_the_stronger_lock_wins() -> None:
     locks = locks_of([command(reads=("a",)), command("a")])
     assert list(locks.values()) == [False]
     assert list(locks_of([command(reads=("a",))]).values()) == [True]
+
+
+def test_what_is_held_shared_goes_beside_what_holds_it_shared_only() -> None:
+    held = Held()
+    reading, writing, stranger = (tuple(names(each)) for each in (command(reads=("a",)), command("a"), command("b")))
+    held.add(reading)
+    held.add(reading)
+    assert [held.conflicts(each) for each in (reading, writing, stranger)] == [False, True, False]
+    held.remove(reading)
+    assert held.conflicts(writing)
+    held.remove(reading)
+    assert not held.conflicts(writing)
+    held.add(writing)
+    assert [held.conflicts(each) for each in (reading, writing, stranger)] == [True, True, False]

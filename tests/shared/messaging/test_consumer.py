@@ -16,9 +16,9 @@ from deploy.local.postgres import EmbeddedPostgres
 from shared.database import Pool, open_writer
 from shared.messaging import consumer as module
 from shared.messaging.consumer import Consumer
-from shared.messaging.facts import LaneFacts
+from shared.messaging.facts import InboundFact, LaneFacts
 from shared.messaging.local import LocalLog
-from shared.messaging.log import Log, Outgoing, Record, StartAt, Subscription, TopicPartition
+from shared.messaging.log import Log, Outgoing, StartAt, Subscription, TopicPartition
 from shared.messaging.progress import Progress
 from shared.messaging.recovery import accept_epoch, read_again
 from shared.migrate import KERNEL, migrate
@@ -222,7 +222,7 @@ class _Skipping(_Wrapped):
         outer, subscription = self, await self._log.subscribe(topics, group=group, start_at=start_at)
 
         class Skip(_Wrapped):
-            async def fetch(self, **options: Any) -> Mapping[TopicPartition, Sequence[Record]]:
+            async def fetch(self, **options: Any) -> Mapping[TopicPartition, Sequence[InboundFact]]:
                 fetched = dict(await subscription.fetch(**options))
                 if fetched and not outer.skipped:
                     outer.skipped = 1
