@@ -110,14 +110,14 @@ async def test_each_number_of_a_board_is_the_sum_of_listed_entries(walk: Walk, m
 
 
 def points(entries: list[Item], _: date) -> float:
-    return sum(entry["points_given"] for entry in entries)
+    return float(sum(entry["points_given"] for entry in entries))
 
 
 def activity(entries: list[Item], today: date) -> float:
     """Each entry, halved once a week since its day."""
     weeks = [(today - date.fromisoformat(entry["day"])).days / 7 for entry in entries]
     given = [entry["weight_given"] for entry in entries]
-    return sum(weight * 2.0**-age for weight, age in zip(given, weeks, strict=True) if age >= 0)
+    return sum(float(weight * 2.0**-age) for weight, age in zip(given, weeks, strict=True) if age >= 0)
 
 
 SUMS: dict[str, Callable[[list[Item], date], float]] = {"points": points, "activity": activity}
@@ -196,6 +196,20 @@ async def test_what_was_worth_nothing_says_why(walk: Walk) -> None:
     assert [(one["person"], one["wanted_minor"], one["given_minor"], one["reason"]) for one in effects["levels"]] == [
         (OWNER, 300, 300, None)
     ]
+
+
+async def test_a_code_that_earned_nothing_says_why(walk: Walk) -> None:
+    read = {}
+    for name, order in walk.play.orders.items():
+        answer = (await walk.play.shop.get(f"/campaigns/v1/purchases/{order['id']}/attribution")).json()
+        read[name] = (answer["code"], [(link["person"], link["by"]) for link in answer["chain"][:1]])
+    assert read == {
+        "code": ("counts", [(STAR, "share_code")]),
+        "bound": (None, [(STAR, "binding")]),
+        "long ago": (None, [(STAR, "binding")]),
+        "returned": (None, [(OWNER, "binding")]),
+        "own code": ("own", [(OWNER, "binding")]),
+    }
 
 
 async def test_the_takeback_of_a_refund_is_listed_with_what_it_took(walk: Walk) -> None:
