@@ -30,7 +30,7 @@ class Head(msgspec.Struct, frozen=True):
 
 
 class NewFact(msgspec.Struct, frozen=True, gc=False):
-    """A row to append: the fact, and the message it is published as (partition None: not published)."""
+    """A row to append: the fact, the message it is published as (partition None: not published), and its cause as JSON."""
 
     group: int
     command: int
@@ -44,6 +44,7 @@ class NewFact(msgspec.Struct, frozen=True, gc=False):
     key: str | None
     headers: str | None
     value: bytes | None
+    cause: str | None = None
 
 
 class NewKey(msgspec.Struct, frozen=True, gc=False):
@@ -99,7 +100,7 @@ select stream_id, version, fold_version, state, epoch, transaction_id::text::big
 
 _APPEND = f"""
 select epoch, transaction_id, conflicts, sequences, tokens
-  from append_batch({", ".join(f"${number}" for number in range(1, 31))})
+  from append_batch({", ".join(f"${number}" for number in range(1, 32))})
 """
 
 _ANSWERS = """
@@ -202,7 +203,7 @@ async def append(
         recorded_at,
         commands,
         *_columns(heads, 3),
-        *_columns([msgspec.structs.astuple(fact) for fact in facts], 12),
+        *_columns([msgspec.structs.astuple(fact) for fact in facts], 13),
         *_columns([msgspec.structs.astuple(key) for key in keys], 11),
     )
     return Appended(

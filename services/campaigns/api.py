@@ -198,6 +198,21 @@ async def get_purchase(
     return await _with_token(read(request, resources.Purchase.of_row(row), version=row.version), service, [row])
 
 
+@router.get(
+    "/{purchase}/attribution",
+    operation_id="readAttribution",
+    summary="Read whom a purchase is credited to, and why",
+    response_model=resources.Attribution,
+    responses=problems(401, 403, 404),
+)
+async def read_attribution(
+    service: Service, caller: AnyCaller, purchase: PurchaseId, _: ConsistencyTokens, request: Request
+) -> Response:
+    """For shop backends, and for its buyer."""
+    row, refused = await service.attribution(purchase, organization=caller.organization, reading=_reading(caller))
+    return read(request, resources.Attribution.of_row(row, refused))
+
+
 @router.post(
     "/{purchase}/refunds",
     operation_id="refundPurchase",

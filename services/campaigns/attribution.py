@@ -12,6 +12,7 @@ from services.campaigns import purchase
 from services.campaigns.chain import MARGIN, OPEN, Open, Share, first_link, second_link
 from services.campaigns.events import Link, PurchaseRecorded
 from services.campaigns.evidence import CodeAsked, Found, ReferrerAsked, Referrers, Shares
+from shared.commands.cause import Earlier
 from shared.commands.command import Answer, Command, Decision, Known, Stream
 from shared.database import ACQUIRE_SECONDS
 from shared.errors import Unavailable
@@ -31,7 +32,7 @@ UNATTRIBUTED = "select recorded_at from unattributed"
 """When the purchases without a chain were recorded."""
 
 _OLDEST = """
-select waiting.stream_id, event.type, event.data, event.recorded_at, event.partition,
+select waiting.stream_id, event.event_id::text, event.type, event.data, event.recorded_at, event.partition,
        event.epoch, event.transaction_id::text::bigint as transaction_id, event.sequence
   from unattributed as waiting
   join events as event on (event.stream_id, event.version) = (waiting.stream_id, 1)
@@ -45,6 +46,7 @@ class _Waiting(NamedTuple):
     """A purchase without a chain: its first fact, and where that stands in the log."""
 
     stream: Stream[purchase.State]
+    event_id: str
     fact: PurchaseRecorded
     recorded_at: datetime
     partition: int
@@ -155,7 +157,7 @@ class Attribution:
     async def _fix(self, chains: Sequence[tuple[_Waiting, tuple[Link, ...]]]) -> int:
         """Write the chains; return how many are fixed. Those whose stream is in use are tried again in the next pass."""
         outcomes = await asyncio.gather(
-            *(self._kernel.gateway.run(_command(each.stream, chain)) for each, chain in chains), return_exceptions=True
+            *(self._kernel.gateway.run(_command(each, chain)) for each, chain in chains), return_exceptions=True
         )
         failed = [outcome for outcome in outcomes if isinstance(outcome, BaseException)]
         for error in failed:
@@ -169,6 +171,7 @@ def _waiting(row: Mapping[str, Any]) -> _Waiting:
     assert isinstance(fact, PurchaseRecorded)
     return _Waiting(
         Stream(row["stream_id"], purchase.FOLD),
+        row["event_id"],
         fact,
         row["recorded_at"],
         row["partition"],
@@ -176,9 +179,11 @@ def _waiting(row: Mapping[str, Any]) -> _Waiting:
     )
 
 
-def _command(stream: Stream[purchase.State], chain: tuple[Link, ...]) -> Command:
+def _command(waiting: _Waiting, chain: tuple[Link, ...]) -> Command:
+    stream = waiting.stream
+
     def decide(known: Known) -> Decision:
         command = purchase.Attribute(chain=chain, now=known.recorded_at)
         return Decision(Answer(204), {stream: purchase.attribute(command, known.state(stream))})
 
-    return Command(decide, writes=(stream,))
+    return Command(decide, writes=(stream,), cause=Earlier(waiting.event_id))

@@ -2,7 +2,7 @@
 
 from datetime import datetime, timedelta
 from enum import Enum
-from typing import TypeAlias
+from typing import Literal, TypeAlias
 
 import msgspec
 
@@ -35,16 +35,23 @@ Referrer: TypeAlias = str | Open | None
 """A person's bound referrer; None: there is none."""
 
 
-def counts(share: Share, purchase: PurchaseRecorded) -> bool:
-    """Whether the share's code counts for the purchase: of the same organization, not the buyer's own, and at most 30
-    days old when the purchase occurred. Any other is as no code.
+Refused: TypeAlias = Literal["unknown", "own", "too_old", "shared_later"]
+"""Why a code does not count: nobody of the organization shared under it, or the buyer did, or more than 30 days before the
+purchase occurred, or after it."""
+
+
+def refused(share: Share, purchase: PurchaseRecorded) -> Refused | None:
+    """Why the share's code does not count for the purchase, as if it had none; None if it counts: of the same
+    organization, not the buyer's own, and at most 30 days old when the purchase occurred.
     """
     age = purchase.occurred_at - share.occurred_at
-    return (
-        share.organization == purchase.organization
-        and share.sharer != purchase.order.buyer
-        and timedelta(0) <= age <= OLDEST_SHARE
-    )
+    if share.organization != purchase.organization:
+        return "unknown"
+    if share.sharer == purchase.order.buyer:
+        return "own"
+    if age > OLDEST_SHARE:
+        return "too_old"
+    return "shared_later" if age < timedelta(0) else None
 
 
 def first_link(purchase: PurchaseRecorded, share: Share | Open | None, referrer: Referrer) -> Link | Open | None:
@@ -56,7 +63,7 @@ def first_link(purchase: PurchaseRecorded, share: Share | Open | None, referrer:
     """
     if share is OPEN:
         return OPEN
-    if isinstance(share, Share) and counts(share, purchase):
+    if isinstance(share, Share) and refused(share, purchase) is None:
         return Link(level=1, person=share.sharer, by="share_code")
     if referrer is OPEN:
         return OPEN

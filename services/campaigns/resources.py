@@ -5,6 +5,7 @@ from typing import Literal, Self
 from pydantic import ConfigDict, Field
 
 from services.campaigns import purchase
+from services.campaigns.chain import Refused
 from services.campaigns.events import PurchaseRefunded
 from services.campaigns.readmodels import PurchaseRow, RefundRow
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
@@ -123,6 +124,35 @@ class Purchase(AnswerModel):
             chain=[Link.model_validate(link) for link in row.chain or ()],
             lines=[Line.model_validate(line) for line in row.lines],
             **row.model_dump(exclude={"purchase", "community", "organization", "chain", "lines"}),
+        )
+
+
+class Attribution(AnswerModel):
+    """Whom a purchase is credited to, and why not to whom shared its code."""
+
+    purchase: Identifier
+    attribution: Literal["pending", "attributed"] = Field(description="Whether the chain is fixed.")
+    share_code: str | None
+    code: Literal["counts"] | Refused | None = Field(
+        description="Whether the code counts, or why it does not: nobody in the organization shared under it "
+        "(`unknown`), it is the buyer's `own`, it was more than 30 days old (`too_old`), or it was `shared_later` than "
+        "the purchase. Null while pending, and without a code."
+    )
+    chain: list[Link] = Field(description="Who is credited, by the code or by a referral (`binding`).")
+
+    @classmethod
+    def of_row(cls, row: PurchaseRow, refused: Refused | None) -> Self:
+        chain = [Link.model_validate(link) for link in row.chain or ()]
+        code: Literal["counts"] | Refused | None = None
+        if row.chain is not None and row.share_code is not None:
+            # What was not known when the chain was fixed did not count, whatever was heard since.
+            code = "counts" if any(link.by == "share_code" for link in chain) else refused or "unknown"
+        return cls(
+            purchase=str(row.purchase),
+            attribution="pending" if row.chain is None else "attributed",
+            share_code=row.share_code,
+            code=code,
+            chain=chain,
         )
 
 

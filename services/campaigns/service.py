@@ -10,7 +10,9 @@ from sqlalchemy.ext.asyncio import AsyncEngine
 from uuid_utils import uuid7
 
 from services.campaigns import purchase, readmodels, resources
+from services.campaigns.chain import Refused
 from services.campaigns.events import Order
+from services.campaigns.explaining import refused_code
 from services.campaigns.replica import Communities
 from shared.commands.command import Answer, Command, Decision, Done, IdempotencyKey, Known, Stream
 from shared.commands.gateway import Gateway
@@ -129,6 +131,15 @@ class Campaigns:
         seen = {_stream(row.organization, row.order_id).id: row.version for row in shown}
         last = await readmodels.last_facts(self.reader, seen)
         return ", ".join(str(Token("campaigns", partition, position)) for partition, position in last)
+
+    async def attribution(
+        self, id: str, *, organization: str, reading: str | None
+    ) -> tuple[readmodels.PurchaseRow, Refused | None]:
+        """A purchase, and why its share code does not count, if it has one. `reading`: as for `purchase`."""
+        row = await self.purchase(id, organization=organization, reading=reading)
+        if row.share_code is None:
+            return row, None
+        return row, await refused_code(self.reader, _stream(organization, row.order_id).id, row.share_code)
 
     async def refunds(
         self, id: str, *, organization: str, reading: str | None, after: int, limit: int

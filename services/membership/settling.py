@@ -12,6 +12,7 @@ from services.membership.referral import Sponsor
 from services.membership.replica import ShareCodes
 from services.membership.sponsors import roots_above
 from services.membership.streams import referral_stream
+from shared.commands.cause import Earlier
 from shared.commands.command import Answer, Command, Decision, Known
 from shared.database import ACQUIRE_SECONDS
 from shared.errors import Unavailable
@@ -32,7 +33,7 @@ select fact.recorded_at
 """When the joins that wait were recorded."""
 
 _DEFERRED = """
-select deferred.organization, deferred.person, deferred."join"::text as join, deferred.inviter, deferred.share_code,
+select fact.event_id::text, deferred.organization, deferred.person, deferred."join"::text as join, deferred.inviter, deferred.share_code,
        fact.partition, fact.epoch, fact.transaction_id::text::bigint as transaction_id, fact.sequence
   from (select distinct organization, person
           from deferred_joins
@@ -55,8 +56,9 @@ _NO_WATERMARK = (None,) * 8
 
 
 class Deferred(NamedTuple):
-    """A join that waits, and where its fact stands in the topic."""
+    """A join that waits, its fact, and where that stands in the topic."""
 
+    event_id: str
     organization: str
     person: str
     join: str
@@ -109,7 +111,8 @@ class Settler:
         people = {(join.organization, inviter) for join in page if (inviter := inviters.get(join.join)) is not None}
         roots = await roots_above(self._kernel.reader, people)
         commands = []
-        for (organization, person), joins in groupby(page, key=lambda join: (join.organization, join.person)):
+        for (organization, person), group in groupby(page, key=lambda join: (join.organization, join.person)):
+            joins = list(group)
             sponsors: dict[str, Sponsor | None] = {}
             for join in joins:
                 if join.join not in inviters:
@@ -117,7 +120,7 @@ class Settler:
                 inviter = inviters[join.join]
                 sponsors[join.join] = Sponsor(inviter, roots[organization, inviter]) if inviter else None
             if sponsors:
-                commands.append(settling(organization, person, sponsors))
+                commands.append(settling(organization, person, sponsors, Earlier(joins[0].event_id)))
         if not commands:
             return
         await failpoint("settler.before-settling")
@@ -158,6 +161,7 @@ class Settler:
 
 def _deferred(row: Mapping[str, Any]) -> Deferred:
     return Deferred(
+        event_id=row["event_id"],
         organization=row["organization"],
         person=row["person"],
         join=row["join"],
@@ -168,8 +172,9 @@ def _deferred(row: Mapping[str, Any]) -> Deferred:
     )
 
 
-def settling(organization: str, person: str, sponsors: Mapping[str, Sponsor | None]) -> Command:
-    """The command that settles all deferred joins of a person, under the locks of a join."""
+def settling(organization: str, person: str, sponsors: Mapping[str, Sponsor | None], cause: Earlier) -> Command:
+    """The command that settles all deferred joins of a person, the first of which is its cause, under the locks of a
+    join."""
     own, roots = referral_stream(organization, person), root_streams(organization, person, sponsors.values())
 
     def decide(known: Known) -> Decision:
@@ -177,4 +182,4 @@ def settling(organization: str, person: str, sponsors: Mapping[str, Sponsor | No
         held = {root: known.state(stream) for root, stream in roots.items()}
         return Decision(Answer(204), {own: referral.settle(command, known.state(own), held)})
 
-    return Command(decide, writes=(own,), reads=tuple(roots.values()))
+    return Command(decide, writes=(own,), reads=tuple(roots.values()), cause=cause)

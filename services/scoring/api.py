@@ -185,6 +185,34 @@ async def list_entries(
     return read(request, PageOf[resources.EntryItem](items=items, next=page.next(cursor)))
 
 
+@people.get(
+    "/{person:path}/unrewarded",
+    operation_id="listUnrewarded",
+    summary="List what changed none of a person's numbers, and why",
+    response_model=PageOf[resources.UnrewardedItem],
+    responses=problems(400, 401, 403, 404),
+)
+async def list_unrewarded(
+    service: Service,
+    caller: AnyCaller,
+    person: PathPerson,
+    page: Page,
+    _: ConsistencyTokens,
+    request: Request,
+    community: Annotated[Identifier | None, Query(description="Only of this community.")] = None,
+) -> Response:
+    """Newest first: joins, leaves, reactions, purchases and refunds without an entry. Acts that a version prices at
+    nothing are counted in the person's activity, with the score 0."""
+    before = decode_cursor(page.after, Int64) if page.after is not None else None
+    found = await service.unrewarded(
+        reader_of(caller), named(caller, person), community=community, before=before, limit=page.limit + 1
+    )
+    shown = found[: page.limit]
+    cursor = encode_cursor(shown[-1][0].seq) if len(found) > page.limit else None
+    items = [resources.UnrewardedItem.of(*one) for one in shown]
+    return read(request, PageOf[resources.UnrewardedItem](items=items, next=page.next(cursor)))
+
+
 @explanations.get(
     "/events/{event_id}/effects",
     operation_id="readEffects",

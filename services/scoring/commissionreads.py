@@ -47,6 +47,17 @@ class CommissionOf(NamedTuple):
     pending: int
 
 
+class Credited(NamedTuple):
+    """Of an order: what commission is computed from, minor units, before any refund; and who stands at level 1, 2."""
+
+    commissionable: int
+    chain: Sequence[str | None]
+
+
+_CREDITED = text(
+    "select commissionable, chain from orders where person_no = :person_no and purchase = :purchase and chain is not null"
+)
+
 _ENTRIES = """
 select entry_no, entry, person, community, entries.purchase, order_id, refund, level, entries.amount, currency, rate,
        entries.ruleset, payable_at, entries.event_id, kind, occurred_at, local_day
@@ -71,7 +82,6 @@ _OF_EVENT = text(
     f"""
     {_ENTRIES}
        and entries.event_id = :event_id
-       and (person = :person or cast(:person as text) is null)
      order by level
     """
 )
@@ -120,13 +130,19 @@ async def entries(
         return [CommissionEntry(*row) for row in (await connection.execute(_NEWEST, parameters)).all()]
 
 
-async def of_event(
-    reader: AsyncEngine, organization: str, event_id: UUID, *, person: str | None
-) -> Sequence[CommissionEntry]:
-    """The entries that follow from a fact; only those of a person, unless that is None."""
-    parameters = {"organization": organization, "event_id": event_id, "person": person}
+async def of_event(reader: AsyncEngine, organization: str, event_id: UUID) -> Sequence[CommissionEntry]:
+    """The entries that follow from a fact."""
+    parameters = {"organization": organization, "event_id": event_id}
     async with reader.connect() as connection:
         return [CommissionEntry(*row) for row in (await connection.execute(_OF_EVENT, parameters)).all()]
+
+
+async def credited(reader: AsyncEngine, person_no: int, purchase: UUID) -> Credited | None:
+    """An order of this buyer; None while it is not attributed."""
+    async with reader.connect() as connection:
+        found = await connection.execute(_CREDITED, {"person_no": person_no, "purchase": purchase})
+        row = found.first()
+    return None if row is None else Credited(*row)
 
 
 async def totals(reader: AsyncEngine, organization: str, person: str, *, now: datetime) -> Sequence[CommissionOf]:

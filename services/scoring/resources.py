@@ -9,10 +9,14 @@ from pydantic import Field
 
 from services.scoring.commissions import CommissionItem
 from services.scoring.inbound import TYPE_OF_KIND, Kind
+from services.scoring.nothing import Level, LevelReason, Nothing
 from services.scoring.readmodels import DayCountRow, Entry, EntryRow
 from services.scoring.ruleset import Act, ActName, Reason
 from services.scoring.service import Explained
+from services.scoring.unrewardedreads import Unrewarded
 from shared.http.models import AnswerModel, Identifier, Instant, PersonId
+
+WHY = "Why it changed nothing; each reason is explained in docs/scoring.md."
 
 
 class Points(AnswerModel):
@@ -71,6 +75,54 @@ class EntryItem(Change):
         )
 
 
+class UnrewardedItem(AnswerModel):
+    """A fact about a person that changed none of the person's numbers, and why."""
+
+    event_id: Identifier
+    type: str = Field(description="Type of the fact.", examples=["content.reaction-added.v1"])
+    community: Identifier
+    act_id: Identifier | None = Field(description="What was done or taken back; null for joining and leaving.")
+    day: date = Field(description="Local day of the act, also for what takes it back.")
+    ruleset: int | None = Field(description="Version in force when the act occurred; null: there was nothing to price.")
+    occurred_at: Instant = Field(description="Of the fact.")
+    nothing: Nothing = Field(description=WHY)
+
+    @classmethod
+    def of(cls, found: Unrewarded, nothing: Nothing) -> Self:
+        return cls(
+            event_id=str(found.event_id),
+            type=TYPE_OF_KIND[Kind(found.kind)],
+            community=str(found.community),
+            act_id=None if found.act_id is None else str(found.act_id),
+            day=found.day,
+            ruleset=found.ruleset,
+            occurred_at=found.occurred_at,
+            nothing=nothing,
+        )
+
+
+class LevelItem(AnswerModel):
+    """What one level of the chain got by the attribution of a purchase."""
+
+    level: int = Field(description="1: brought the buyer here; 2: brought that one.")
+    person: PersonId | None = Field(description="Who stands there; null: nobody.")
+    rate_basis_points: int
+    wanted_minor: int = Field(description="The rate of all that was commissionable, in minor units.")
+    given_minor: int
+    reason: LevelReason | None = Field(description="Why less was given than wanted; null: as wanted.")
+
+    @classmethod
+    def of(cls, found: Level) -> Self:
+        return cls(
+            level=found.level,
+            person=found.person,
+            rate_basis_points=found.rate,
+            wanted_minor=found.wanted,
+            given_minor=found.given,
+            reason=found.reason,
+        )
+
+
 class EventEffects(AnswerModel):
     """A fact as journaled, and what it changed."""
 
@@ -84,7 +136,11 @@ class EventEffects(AnswerModel):
     recorded_at: Instant
     local_day: date
     effects: list[EntryItem] = Field(description="Empty for a fact that is worth nothing.")
+    nothing: Nothing | None = Field(description=f"{WHY} Null where there are effects, or they are not the reader's.")
     commission: list[CommissionItem] = Field(description="What others earn by it, or lose again.")
+    levels: list[LevelItem] = Field(
+        description="Of the attribution of a purchase: what the rates wanted for each level, and what was given."
+    )
 
     @classmethod
     def of(cls, found: Explained) -> Self:
@@ -99,7 +155,9 @@ class EventEffects(AnswerModel):
             recorded_at=fact.recorded_at,
             local_day=fact.local_day,
             effects=entries,
+            nothing=found.nothing,
             commission=[CommissionItem.of(one) for one in found.commission],
+            levels=[LevelItem.of(one) for one in found.levels],
         )
 
 

@@ -6,15 +6,20 @@ from datetime import date, datetime
 from typing import NamedTuple
 from uuid import UUID
 
+import msgspec
 from sqlalchemy.ext.asyncio import AsyncEngine
 
-from services.scoring import commissionreads, readmodels
+from services.scoring import commissionreads, readmodels, unrewardedreads
 from services.scoring.commissionreads import CommissionEntry, CommissionOf
+from services.scoring.inbound import Kind
 from services.scoring.leaderboards import Leaderboards
 from services.scoring.live import Live
+from services.scoring.nothing import Level, Nothing, why_nothing
+from services.scoring.nothing import levels as levels_of
 from services.scoring.reader import Reader
 from services.scoring.readmodels import CommunityRow, DayCountRow, Entry, EntryRow, JournalRow, PersonRow, RulesetRow
-from services.scoring.ruleset import DEFAULT_NUMBER
+from services.scoring.ruleset import DEFAULT, DEFAULT_NUMBER, Rules, Ruleset
+from services.scoring.unrewardedreads import Unrewarded
 from shared.commands.gateway import Gateway
 from shared.errors import Forbidden, NotFound
 from shared.messaging.progress import Progress
@@ -32,13 +37,21 @@ class ActivityOf(NamedTuple):
 
 
 class Explained(NamedTuple):
-    """What a fact changed, as far as the reader may see it. `person` None: about a community, or not to be seen."""
+    """What a fact changed, as far as the reader may see it.
+
+    Attributes:
+        person: None: about a community, or not to be seen.
+        nothing: why there is no entry; None: there is one, or it is not to be seen.
+        levels: of the attribution of a purchase.
+    """
 
     fact: JournalRow
     community: CommunityRow
     person: str | None
     entry: EntryRow | None
     commission: Sequence[CommissionEntry]
+    nothing: Nothing | None = None
+    levels: Sequence[Level] = ()
 
 
 @dataclass(frozen=True)
@@ -92,6 +105,21 @@ class Scoring:
             self.reader, who, community_no=row.community_no if row is not None else None, before=before, limit=limit
         )
 
+    async def unrewarded(
+        self, asking: Reader, person: str, *, community: str | None, before: int | None, limit: int
+    ) -> Sequence[tuple[Unrewarded, Nothing]]:
+        """Facts about a person that changed none of the person's numbers, each with the reason, newest first. Raises as
+        `entries`."""
+        who = await self._person(asking, person)
+        row = await self.boards.community(asking, community) if community is not None else None
+        if who is None:
+            return ()
+        found = await unrewardedreads.unrewarded(
+            self.reader, who, community_no=row.community_no if row is not None else None, before=before, limit=limit
+        )
+        rules = {number: await self._rules(number) for number in {fact.ruleset for fact in found}}
+        return [(fact, why_nothing(Kind(fact.kind), rules[fact.ruleset], fact.amount)) for fact in found]
+
     async def commission(self, asking: Reader, person: str) -> Sequence[CommissionOf]:
         """What a person earned, per community. Raises as `balance`."""
         _may_read_numbers(asking, person)
@@ -131,14 +159,35 @@ class Scoring:
         sees_all, about_reader = asking.all_scores, found.person is not None and found.person == asking.person
         if not sees_all and asking.person is None:
             raise _not_your_own()
-        commission = await commissionreads.of_event(
-            self.reader, asking.organization, UUID(event_id), person=None if sees_all else asking.person
-        )
+        fact, rules = found.fact, await self._rules(found.fact.ruleset)
+        booked = await commissionreads.of_event(self.reader, asking.organization, UUID(event_id))
+        commission = [one for one in booked if sees_all or one.person == asking.person]
+        levels = [one for one in await self._levels(fact, rules, booked) if sees_all or one.person == asking.person]
         if sees_all or about_reader:
-            return Explained(*found, commission)
-        if not commission:
+            nothing = why_nothing(Kind(fact.kind), rules, fact.amount) if found.entry is None else None
+            return Explained(*found, commission, nothing, levels)
+        if not commission and not levels:
             raise _not_your_own()
-        return Explained(found.fact, found.community, None, None, commission)
+        return Explained(fact, found.community, None, None, commission, None, levels)
+
+    async def _levels(
+        self, fact: JournalRow, rules: Ruleset | None, booked: Sequence[CommissionEntry]
+    ) -> Sequence[Level]:
+        """Of an attribution, what each level of the chain got by it; of any other fact none."""
+        if fact.kind != Kind.PURCHASE_ATTRIBUTED or rules is None or fact.person_no is None or fact.act_id is None:
+            return ()
+        order = await commissionreads.credited(self.reader, fact.person_no, fact.act_id)
+        if order is None:
+            return ()
+        return levels_of(rules, order.commissionable, order.chain, {one.level: one.amount for one in booked})
+
+    async def _rules(self, number: int | None) -> Ruleset | None:
+        """The version that a row names."""
+        if number is None or number == DEFAULT_NUMBER:
+            return None if number is None else DEFAULT
+        row = await readmodels.ruleset(self.reader, number)
+        assert row is not None, "versions are never removed"
+        return Ruleset.of(number, row.version, row.valid_from, msgspec.convert(row.rules, Rules))
 
     async def known_community(self, asking: Reader, id: str) -> None:
         """Raises NotFound: no such community in the organization."""

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
 
+from shared.commands.cause import Cause, current_cause
 from shared.decider import Fold
 
 State = TypeVar("State")
@@ -123,6 +124,7 @@ class Command:
         lookups: (look-up, key) pairs to be loaded.
         idempotency: the key under which the answer is kept; None for PUT, PATCH and DELETE, which `If-Match` protects.
         traceparent: W3C trace context of the request, carried into the records; None if not sampled.
+        cause: why its facts are recorded; by default the request that is being served.
     """
 
     decide: Callable[[Known], Decision]
@@ -132,6 +134,7 @@ class Command:
     lookups: tuple[tuple[Lookup[Any, Any], Any], ...] = ()
     idempotency: IdempotencyKey | None = None
     traceparent: str | None = None
+    cause: Cause | None = field(default_factory=current_cause)
 
 
 @dataclass(frozen=True)

@@ -20,12 +20,14 @@ def fact_row(
     group: int = 0,
     command: int = 0,
     traceparent: str | None = None,
+    cause: str | None = None,
 ) -> NewFact:
     """The row of a fact that a service writes.
 
     Args:
         group, command: which of a batch's it belongs to.
         traceparent: of what led to it.
+        cause: see `shared.commands.cause.encode`.
     """
     message = writing.publish(fact)
     partition = key = headers = value = None
@@ -46,4 +48,5 @@ def fact_row(
         key=key,
         headers=headers,
         value=value,
+        cause=cause,
     )

@@ -8,6 +8,7 @@ from typing import Any
 import msgspec
 import uuid_utils
 
+from shared.commands.cause import encode
 from shared.commands.command import Command, Decision, Lookup, Stream
 from shared.commands.factrows import fact_row
 from shared.commands.recorded import Recorded
@@ -83,6 +84,7 @@ class WriteSet:
             ValueError: it writes to a stream that the command does not name. Nothing is taken then.
         """
         writes = {stream.id for stream in command.writes}
+        cause = encode(command.cause, command.idempotency.key if command.idempotency is not None else None)
         recorded: list[Recorded] = []
         facts: list[NewFact] = []
         after: dict[str, tuple[Any, int]] = {}
@@ -110,6 +112,7 @@ class WriteSet:
                         group=group,
                         command=number,
                         traceparent=command.traceparent,
+                        cause=cause,
                     )
                 )
             after[stream.id] = (state, version)

@@ -120,10 +120,13 @@ async def authenticate(request: Request) -> Caller:
     identity = await tokens.identity(got.headers.get(b"authorization"))
     acting = got.headers.get(b"acting-person")
     if acting is not None:
-        return _acting(identity, acting)
-    if identity.machine:
-        return Caller(identity.organization, identity.subject, None, identity.scopes)
-    return Person(identity.organization, identity.subject, identity.subject, identity.scopes)
+        caller: Caller = _acting(identity, acting)
+    elif identity.machine:
+        caller = Caller(identity.organization, identity.subject, None, identity.scopes)
+    else:
+        caller = Person(identity.organization, identity.subject, identity.subject, identity.scopes)
+    got.caller = caller.key
+    return caller
 
 
 @documents(Documented(statuses=(401,), secured=True))

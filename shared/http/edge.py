@@ -14,6 +14,7 @@ from starlette.responses import Response
 from starlette.routing import BaseRoute, Match, Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from shared.commands.cause import served
 from shared.errors import BadRequest, Refusal, Unavailable
 from shared.http import problems
 from shared.http.bodies import check_target, read_json
@@ -79,12 +80,17 @@ class Edge:
             return
         started_at = time.perf_counter()
         method = scope["method"]
-        got = Received(_request_id(scope["headers"]), dict(scope["headers"]), bodiless=method == "HEAD")
+        got = Received(
+            _request_id(scope["headers"]),
+            dict(scope["headers"]),
+            bodiless=method == "HEAD",
+            route=f"{method} {scope['path']}",
+        )
         answer = _Answer(send, got.id, bodiless=got.bodiless)
         # Routes know GET only; the copy leaves the server's own scope as it was.
         scope = {**scope, "method": "GET"} if method == "HEAD" else scope
         scope[KEY] = got
-        token = logs.request_id.set(got.id)
+        token, outer = logs.request_id.set(got.id), served.set(got)
         try:
             traceparent = got.headers.get(b"traceparent")
             if tracing.sampled(traceparent):
@@ -95,6 +101,7 @@ class Edge:
                 await self._serve(scope, receive, answer)
         finally:
             logs.request_id.reset(token)
+            served.reset(outer)
             self._count(scope, method, answer.status, (answer.flows_since or time.perf_counter()) - started_at)
 
     async def _serve(self, scope: Scope, receive: Receive, answer: "_Answer") -> None:

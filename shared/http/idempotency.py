@@ -50,7 +50,7 @@ async def idempotency(request: Request) -> IdempotencyKey:
     return IdempotencyKey(
         caller=caller.key,
         key=text,
-        route=f"{request.scope['method']} {request.scope['path']}",
+        route=got.route,
         body_hash=hashlib.sha256(got.body).digest(),
         keep=caller.importing,
     )

@@ -1,4 +1,4 @@
-"""What every service answers to those who run it: which keys are parked, and their replay."""
+"""What every service answers to those who run it: parked keys, their replay, and the requests behind facts."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -8,9 +8,11 @@ from fastapi import APIRouter, Depends, Path, Request, Response
 from pydantic import Field
 
 from shared.database import Pool
+from shared.errors import NotFound
+from shared.facts import StoredFact, stored_fact
 from shared.http.answers import read
 from shared.http.callers import OPERATE, Caller, require_scope
-from shared.http.models import AnswerModel, Instant
+from shared.http.models import AnswerModel, Identifier, Instant
 from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
 from shared.http.parameters import Documented, documents
 from shared.http.problems import problems
@@ -47,6 +49,7 @@ Lane = Annotated[int, Path(ge=0, le=1023, description="As listed.")]
 Key = Annotated[str, Path(min_length=1, max_length=255, description="As listed.")]
 
 parked = service_router(prefix="/v1/parked-keys", tags=["operation"])
+facts = service_router(prefix="/v1/facts", tags=["operation"])
 
 
 class ParkedKey(AnswerModel):
@@ -117,6 +120,60 @@ async def replay_parked_key(tools: Tools, _: OperatingCaller, lane: Lane, key: K
     return read(request, Replay(applied=done.applied, left=done.left, reason=done.reason))
 
 
+class CausingRequest(AnswerModel):
+    """The request that a fact was recorded by."""
+
+    id: str = Field(description="As answered in `X-Request-Id`, and as in the logs.")
+    route: str = Field(description="Method and path.", examples=["POST /v1/purchases"])
+    caller: str | None = Field(
+        description="`organization/subject` of the token, and `/person` that an import acted for; null without a token."
+    )
+    key: str | None = Field(description="Its `Idempotency-Key`; null where there is none.")
+
+
+class Fact(AnswerModel):
+    """Where a fact comes from. What it says is not shown."""
+
+    event_id: Identifier
+    type: str = Field(description="As stored; without the service's name.", examples=["post-published.v1"])
+    stream: str
+    version: int = Field(description="Its number in the stream.")
+    occurred_at: Instant
+    recorded_at: Instant
+    partition: int | None = Field(description="Of the service's topic; null if it was not published.")
+    position: str
+    request: CausingRequest | None = Field(
+        description="Null where `follows` is set, and for facts from before causes were stored."
+    )
+    follows: Identifier | None = Field(
+        description="Recorded in the background, after this fact: ask for that one at the service that has it."
+    )
+
+    @classmethod
+    def of(cls, found: StoredFact) -> Self:
+        cause = found.request
+        request = None
+        if cause is not None:
+            request = CausingRequest(id=cause.request, route=cause.route, caller=cause.caller, key=cause.key)
+        shown = found._asdict() | {"position": str(found.position), "request": request}
+        return cls.model_validate(shown)
+
+
+@facts.get(
+    "/{event_id}",
+    operation_id="readFact",
+    summary="Read where a fact comes from",
+    response_model=Fact,
+    responses=problems(401, 403, 404),
+)
+async def read_fact(tools: Tools, _: OperatingCaller, event_id: Identifier, request: Request) -> Response:
+    """Of this service: the request that recorded it, or the fact after which it was. With scope `operate`."""
+    found = await stored_fact(tools.pool, event_id)
+    if found is None:
+        raise NotFound("fact-not-found", "This service has no such fact.")
+    return read(request, Fact.of(found))
+
+
 def routers(*, listens: bool) -> Sequence[APIRouter]:
     """For the operator of a service that listens to the log, or of one that does not."""
-    return (parked,) if listens else ()
+    return (parked, facts) if listens else (facts,)

@@ -4,6 +4,8 @@ from typing import Any, Final
 
 from starlette.requests import HTTPConnection
 
+from shared.commands.cause import Request
+
 KEY: Final = "qunli.request"
 
 
@@ -17,17 +19,27 @@ class Received:
         json: the body, read.
         answers: what the edge dependencies of the route answered, by parameter.
         bodiless: it is a HEAD, which routes see as a GET.
+        route: method and path.
+        caller: owner of its idempotency keys, once it is authenticated.
     """
 
-    __slots__ = ("answers", "bodiless", "body", "headers", "id", "json")
+    __slots__ = ("answers", "bodiless", "body", "caller", "headers", "id", "json", "route")
 
-    def __init__(self, id: str, headers: dict[bytes, bytes], body: bytes = b"", *, bodiless: bool = False) -> None:
+    def __init__(
+        self, id: str, headers: dict[bytes, bytes], body: bytes = b"", *, bodiless: bool = False, route: str = ""
+    ) -> None:
         self.id = id
         self.headers = headers
         self.body = body
         self.json: Any = None
         self.answers: dict[str, Any] = {}
         self.bodiless = bodiless
+        self.route = route
+        self.caller: str | None = None
+
+    def cause(self) -> Request:
+        """This request, as the cause of what it changes."""
+        return Request(self.id, self.route, self.caller)
 
     def header(self, name: bytes) -> str | None:
         """The value of a header (name in lower case), or None."""

@@ -110,6 +110,20 @@ CASES: dict[str, Case] = {
 }
 
 
+REFUSED = {
+    "nobody, code unknown": "unknown",
+    "code of 30 days and a bit": "too_old",
+    "code of 31 days": "too_old",
+    "code of the future": "shared_later",
+    "code recorded after the limit": "unknown",
+    "own code": "own",
+    "own code, unbound": "own",
+    "code of another organization": "unknown",
+    "another code": "unknown",
+}
+"""Why the code does not count, by case."""
+
+
 async def test_a_fast_replica(stage: Stage) -> None:
     """All is heard before the purchase."""
     for name, case in CASES.items():
@@ -118,6 +132,14 @@ async def test_a_fast_replica(stage: Stage) -> None:
         await stage.hear()
         id = await stage.buy(order_id=name, share_code=case.code)
         await settle(stage, id, name)
+        assert await said_of_code(stage, id) == (case.code and REFUSED.get(name, "counts")), name
+
+
+async def said_of_code(stage: Stage, id: str) -> str | None:
+    """What readers are told of the code of a purchase."""
+    answer = await stage.campaigns.machine("purchases:write").get(f"/v1/purchases/{id}/attribution")
+    said: str | None = answer.json()["code"]
+    return said
 
 
 @pytest.mark.parametrize("restarted", [False, True], ids=["", "restarted"])
