@@ -4,6 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from shared.contracts import file_name, schema_of
+from shared.messaging.epochs import RAISED, EpochRaised
+
 _DESCRIPTION = """
 {description}
 
@@ -60,7 +63,13 @@ def document(service: str, title: str, description: str, schemas: Path, *, parti
         schemas: folder of its messages' JSON Schemas, `<name>.v<n>.schema.json`, with `samples/<name>.v<n>.json`.
     """
     types = sorted(path.name.removesuffix(".schema.json") for path in schemas.glob("*.schema.json"))
-    messages = {name: _message(service, name, schemas) for name in types}
+    messages = {name: _of_service(service, name, schemas) for name in types}
+    messages[RAISED] = _message(
+        f"{service}.{RAISED}",
+        epoch_raised_schema(service),
+        {"epoch": 2, "recorded_at": "2026-03-01T12:00:00Z"},
+    )
+    types.append(RAISED)
     messages["watermark"] = {
         "name": "watermark",
         "title": "Watermark",
@@ -94,10 +103,21 @@ def document(service: str, title: str, description: str, schemas: Path, *, parti
     }
 
 
-def _message(service: str, name: str, schemas: Path) -> dict[str, Any]:
-    schema = json.loads((schemas / f"{name}.schema.json").read_text())
-    sample = json.loads((schemas / "samples" / f"{name}.json").read_text())
+def epoch_raised_schema(service: str) -> dict[str, Any]:
+    """JSON Schema of the message with which every partition of a service's topic is told of a restore."""
+    schema: dict[str, Any] = json.loads(schema_of(f"{service}.{RAISED}", EpochRaised))
+    return schema
+
+
+def _of_service(service: str, name: str, schemas: Path) -> dict[str, Any]:
     type_name = f"{service}.{name}"
+    schema = json.loads((schemas / file_name(type_name)).read_text())
+    sample = json.loads((schemas / "samples" / f"{name}.json").read_text())
+    return _message(type_name, schema, sample)
+
+
+def _message(type_name: str, schema: dict[str, Any], sample: dict[str, Any]) -> dict[str, Any]:
+    service, _, name = type_name.partition(".")
     own = {"ce_type": type_name, "ce_source": f"/{service}", "ce_dataschema": schema["$id"]}
     headers = {
         "type": "object",

@@ -1,6 +1,7 @@
 """What a service publishes about itself: OpenAPI with every refusal, pages without a network, AsyncAPI, schemas."""
 
 import importlib.util
+import json
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from functools import cache
 from pathlib import Path
@@ -13,10 +14,12 @@ from starlette.requests import Request
 from starlette.responses import FileResponse, HTMLResponse, JSONResponse
 from starlette.routing import BaseRoute
 
+from shared.contracts import file_name
 from shared.errors import NotFound
 from shared.http.parameters import Documented
 from shared.http.problems import Problem, problems
 from shared.http.routes import EdgeRoute
+from shared.messaging.epochs import RAISED
 
 _ASSETS = {
     "swagger-ui-bundle.js": "text/javascript",
@@ -103,6 +106,8 @@ def contracts_router(folder: Path | None, asyncapi: Callable[[], dict[str, Any]]
 
     if asyncapi is not None:
         made = cache(asyncapi)
+        told = asyncapi()["components"]["messages"][RAISED]["payload"]["schema"]
+        files[file_name(told["title"])] = json.dumps(told).encode()
 
         @router.get(
             "/asyncapi.json",

@@ -5,7 +5,7 @@ partition waits for somebody to act before it tells, raising the epoch itself is
 """
 
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any
 
 import asyncpg
 import msgspec
@@ -14,6 +14,7 @@ import uuid_utils
 from shared.commands.recorded import Message, Recorded
 from shared.messaging.cloudevents import envelope
 from shared.messaging.log import Log
+from shared.messaging.vocabulary import RecordedAt
 from shared.position import Position
 
 RAISED = "epoch-raised.v1"
@@ -21,10 +22,11 @@ RAISED = "epoch-raised.v1"
 
 
 class EpochRaised(msgspec.Struct, frozen=True):
-    """The value of the message. Readers of other things pass it over like any type that they do not know."""
+    """The service's database was restored; every partition tells of it. Facts after the record's `ce_previous` whose epoch is
+    lower are void. Key: the epoch."""
 
-    epoch: int
-    recorded_at: datetime
+    epoch: Annotated[int, msgspec.Meta(ge=2)]
+    recorded_at: RecordedAt
 
 
 def message_of(service: str, epoch: int, recorded_at: datetime) -> Message:

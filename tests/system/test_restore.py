@@ -21,6 +21,7 @@ from tests.oracle.projected import plain, read
 from tests.scoring.feeder import Feeder
 from tests.scoring.tables import tables
 from tests.support.databases import Databases
+from tests.support.published import check_all, read_declared_topics
 from tests.system.town import DEFINITIONS, READERS, Town, town
 
 MOVED_ON = ("journal", "published", "communities")
@@ -197,6 +198,10 @@ async def test_after_a_restore_everything_is_as_if_only_what_survived_had_happen
         await place.quiet()
         await check_replicas(place, databases)
         await check_scores(place, databases)
+        if kafka:
+            seen = check_all(await read_declared_topics(kafka))
+            assert seen[f"{service}.events", f"{service}.epoch-raised.v1"] == 12
+            assert service != "campaigns" or seen["scoring.events", "scoring.commission-voided.v1"]
         for reader in {"membership", "content", "campaigns", "scoring"}:
             code_of, said = await place.operate("recover", service=service, reader=reader)
             assert (code_of, "rows, 1" in said) == (0, False), said
