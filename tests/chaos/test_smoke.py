@@ -17,6 +17,12 @@ from tests.chaos.world import DEFINITIONS, ROLES, World, cluster, world
 from tests.support.forge import forge
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Here every fault must have its effect, however busy the machine is."""
+    monkeypatch.setattr(faults, "REACH_SECONDS", 120.0)
+
+
 @asynccontextmanager
 async def place(log: str) -> AsyncIterator[World]:
     folder = Path(tempfile.mkdtemp(prefix="qunli-chaos-"))
