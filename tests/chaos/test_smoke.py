@@ -59,6 +59,7 @@ async def test_promises_are_kept_on_the_local_log() -> None:
             [kill_at(settler, "settler.after-settling"), kill_at(attribution, "attribution.before-chains")],
             [faults.postgres_restarted(chance, found), faults.wrong_clock(chance, found)],
             [kill_at(content, "gateway.after-append", 2), faults.held_transaction(chance, found)],
+            [faults.stopped_before_commit(found.roles["second content api"], 1, 1.5)],
         ]
         if found.disk is not None:
             episodes.append([faults.disk_full(chance, found)])
