@@ -92,11 +92,13 @@ async def test_while_a_batch_is_under_way_others_commit_and_what_conflicts_with_
     await asyncio.wait_for(reached.wait(), 5)
     second = asyncio.create_task(gateway.run(add(A, 2, also=(B,), decided=decided)))
     behind_it = asyncio.create_task(gateway.run(add(B, 4)))
-    async with asyncio.timeout(5):
-        await gateway.run(add(account("c")))
-        await gateway.run(add(account("c")))
-    assert not any(each.done() for each in (first, second, behind_it))
-    go_on.set()
+    try:
+        async with asyncio.timeout(5):
+            await gateway.run(add(account("c")))
+            await gateway.run(add(account("c")))
+        assert not any(each.done() for each in (first, second, behind_it))
+    finally:
+        go_on.set()
     done = await asyncio.gather(first, second, behind_it)
     assert [msgspec.json.decode(each.answer.body)["total"] for each in done] == [1, 3, 6]
     assert decided == [0, 1]
