@@ -20,7 +20,7 @@ from tqdm import tqdm
 
 FOLDER = Path(__file__).parent
 PROJECT = FOLDER.parents[1]
-SECONDS = 300
+SECONDS = 600
 """For the tests of one mutant; a test that is harmed may hang."""
 _FAILED = re.compile(r"^FAILED \S*?::(.*)$", re.MULTILINE)
 _WITHOUT = ("-p", "no:schemathesis", "-p", "no:hypothesispytest")

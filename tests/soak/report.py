@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from tests.soak.stand import KAFKA_HEAP_MB
-from tests.soak.verdicts import Point, Rule, below, both, by_command, figures, steady, told
+from tests.soak.verdicts import Point, Rule, TooFew, below, both, by_command, figures, steady, told
 from tests.soak.watching import SHORT_LIVED
 
 MB = 1_000_000
@@ -52,7 +52,10 @@ def judged(series: Mapping[str, Sequence[Point]]) -> dict[str, str]:
     verdicts = {}
     for name, points in series.items():
         unit, rule = rule_of(name)
-        verdicts[name] = rule(_in(unit, points))
+        try:
+            verdicts[name] = rule(_in(unit, points))
+        except TooFew as why:
+            verdicts[name] = str(why)
     return {name: why for name, why in verdicts.items() if why is not None}
 
 
@@ -61,11 +64,14 @@ def table(series: Mapping[str, Sequence[Point]], unbounded: Mapping[str, str]) -
     rows: list[tuple[str, ...]] = [_HEAD]
     for name, points in sorted(series.items()):
         unit, rule = rule_of(name)
-        found = figures(_in(unit, points))
-        if name.startswith("size/") and found.peak < LEAST_MB and name not in unbounded:
-            continue
         verdict = unbounded.get(name) or ("-" if rule is told else "bounded")
-        rows.append((name, *(_number(value, unit) for value in found), verdict))
+        try:
+            found = figures(_in(unit, points))
+        except TooFew:
+            rows.append((name, "", "", "", "", verdict))
+            continue
+        if name in unbounded or not name.startswith("size/") or found.peak >= LEAST_MB:
+            rows.append((name, *(_number(value, unit) for value in found), verdict))
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     lines = [" | ".join(cell.ljust(width) for cell, width in zip(row, widths, strict=True)).rstrip() for row in rows]
     return "\n".join([lines[0], "-+-".join("-" * width for width in widths), *lines[1:]])

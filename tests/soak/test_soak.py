@@ -59,6 +59,13 @@ def test_the_table_tells_what_is_not_bounded() -> None:
     assert lines[3].endswith("| bounded")
 
 
+def test_what_was_sampled_too_rarely_is_not_held_for_bounded() -> None:
+    series = {"memory/content api": growing(0)[:4]}
+    unbounded = report.judged(series)
+    assert unbounded == {"memory/content api": "4 samples are too few to judge"}
+    assert report.table(series, unbounded).endswith("4 samples are too few to judge")
+
+
 @pytest.mark.postgres
 @pytest.mark.timeout(300)
 def test_a_short_soak_loads_and_judges_the_real_system(tmp_path: Path) -> None:

@@ -3,7 +3,7 @@ from random import Random
 
 import pytest
 
-from tests.soak.verdicts import Point, below, both, by_command, figures, steady, thirds, told
+from tests.soak.verdicts import Point, TooFew, below, both, by_command, figures, steady, thirds, told
 
 MINUTES = 30
 RATE = 100
@@ -76,5 +76,5 @@ def test_figures_are_medians_a_peak_and_a_slope_of_the_last_two_thirds() -> None
 
 
 def test_too_few_samples_are_not_judged() -> None:
-    with pytest.raises(ValueError, match="too few"):
+    with pytest.raises(TooFew, match="too few"):
         thirds(series(lambda minute: 1)[:5])

@@ -18,6 +18,10 @@ class Point(NamedTuple):
     value: float
 
 
+class TooFew(Exception):
+    """There are not two samples in each third of a series."""
+
+
 class Figures(NamedTuple):
     """What a report tells of a series: medians of its first and last third, its peak, and its slope in the last two."""
 
@@ -35,14 +39,14 @@ def thirds(points: Sequence[Point]) -> tuple[Sequence[Point], Sequence[Point], S
     """By time.
 
     Raises:
-        ValueError: there are not two samples in each.
+        TooFew: to say anything.
     """
     begin, length = points[0].seconds, (points[-1].seconds - points[0].seconds) / 3
     first = [point for point in points if point.seconds < begin + length]
     last = [point for point in points if point.seconds >= begin + 2 * length]
     middle = points[len(first) : len(points) - len(last)]
     if min(len(first), len(middle), len(last)) < 2:
-        raise ValueError(f"{len(points)} samples are too few to judge")
+        raise TooFew(f"{len(points)} samples are too few to judge")
     return first, middle, last
 
 

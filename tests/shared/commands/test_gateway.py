@@ -10,7 +10,7 @@ import asyncpg
 import msgspec
 import pytest
 
-from shared.commands import batch
+from shared.commands import batch, locks
 from shared.commands.command import Answer, Command, Decision, Done, Known
 from shared.commands.gateway import Gateway
 from shared.commands.groups import lock_number
@@ -92,11 +92,13 @@ async def test_while_a_batch_is_under_way_others_commit_and_what_conflicts_with_
     await asyncio.wait_for(reached.wait(), 5)
     second = asyncio.create_task(gateway.run(add(A, 2, also=(B,), decided=decided)))
     behind_it = asyncio.create_task(gateway.run(add(B, 4)))
-    async with asyncio.timeout(5):
-        await gateway.run(add(account("c")))
-        await gateway.run(add(account("c")))
-    assert not any(each.done() for each in (first, second, behind_it))
-    go_on.set()
+    try:
+        async with asyncio.timeout(5):
+            await gateway.run(add(account("c")))
+            await gateway.run(add(account("c")))
+        assert not any(each.done() for each in (first, second, behind_it))
+    finally:
+        go_on.set()
     done = await asyncio.gather(first, second, behind_it)
     assert [msgspec.json.decode(each.answer.body)["total"] for each in done] == [1, 3, 6]
     assert decided == [0, 1]
@@ -219,19 +221,20 @@ async def test_a_guard_holds_across_processes(gateway: Gateway, other: Gateway, 
         assert sorted(type(each).__name__ for each in done) == ["Conflict", "Done"]
 
 
-async def test_nobody_waits_for_a_stranger(gateway: Gateway, pool: Pool) -> None:
+async def test_nobody_waits_for_a_stranger(gateway: Gateway, pool: Pool, monkeypatch: pytest.MonkeyPatch) -> None:
     """A's stream is locked elsewhere: a command on A waits, one on B that arrived with it does not."""
+    monkeypatch.setattr(locks, "LOCK_SECONDS", 40)
     async with pool.acquire() as connection:
         transaction = connection.transaction()
         await transaction.start()
         await connection.fetch("select pg_advisory_xact_lock($1)", lock_number(f"stream:{A.id}"))
         waiting = asyncio.create_task(gateway.run(add(A)))
-        async with asyncio.timeout(0.5):
+        async with asyncio.timeout(20):
             await gateway.run(add(B))
             await gateway.run(add(B))
         assert not waiting.done()
         await transaction.rollback()
-    async with asyncio.timeout(1):
+    async with asyncio.timeout(20):
         await waiting
     assert (await total(pool, "a"), await total(pool, "b")) == (1, 2)
 

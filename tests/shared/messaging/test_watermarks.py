@@ -224,6 +224,27 @@ async def test_what_a_watermark_names_stood_before_its_time(pool: Pool, log: Log
     assert max(timed.asked_at) < published.time
 
 
+async def test_a_watermark_waits_until_all_that_was_committed_before_it_is_acknowledged(
+    pool: Pool, log: Log, service: str
+) -> None:
+    watermarks = WatermarkPublisher(log, service, [], interval_seconds=0)
+    reader = WatermarkReader(log, [service])
+    await watermarks.prepare()
+    publisher = await log.publisher()
+    async with pool.acquire() as connection:
+        await watermarks.step(connection, publisher)
+        watermarks.acknowledged(1, {0: "1-1-1"})
+        await watermarks.step(connection, publisher)
+        await reader.refresh()
+        assert reader.latest(service) is None
+        watermarks.acknowledged(2**62, {0: "1-1-2"})
+        await watermarks.step(connection, publisher)
+    await publisher.close()
+    await reader.refresh()
+    published = reader.latest(service)
+    assert published is not None and published.positions == {0: Position(1, 1, 2)}
+
+
 async def test_younger_than_a_fact_is_told_by_offsets(log: Log, service: str, unique: Unique) -> None:
     author, fact = unique("author"), Position(1, 100, 7)
     await create(log, service, author)
