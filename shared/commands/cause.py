@@ -30,6 +30,8 @@ class Earlier(msgspec.Struct, frozen=True, gc=False):
 
 Cause: TypeAlias = Request | Earlier
 
+_JSON = msgspec.json.Encoder()
+
 
 class Served(Protocol):
     """A request that is being served."""
@@ -55,4 +57,4 @@ def encode(cause: Cause | None, key: str | None) -> str | None:
     """
     if isinstance(cause, Request) and key is not None:
         cause = msgspec.structs.replace(cause, key=key)
-    return None if cause is None else msgspec.json.encode(cause).decode()
+    return None if cause is None else _JSON.encode(cause).decode()

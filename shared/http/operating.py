@@ -110,7 +110,7 @@ async def list_parked_keys(tools: Tools, _: OperatingCaller, page: Page, request
     operation_id="replayParkedKey",
     summary="Apply the facts of a parked key, after a fix",
     response_model=Replay,
-    responses=problems(401, 403),
+    responses=problems(401, 403, 404),
 )
 async def replay_parked_key(tools: Tools, _: OperatingCaller, lane: Lane, key: Key, request: Request) -> Response:
     """In order, up to the first that fails again. Needs no `Idempotency-Key`: asked again it goes on where it was, and

@@ -1,6 +1,7 @@
 """An operator finds a parked key over HTTP, mends what it needs, and replays it: nothing tells that it was ever parked."""
 
 import asyncio
+import uuid
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -186,7 +187,12 @@ async def test_the_list_has_pages_oldest_first(pool: Pool, operator: httpx.Async
 async def test_only_with_the_scope(desk: Desk) -> None:
     for caller in (desk.bearer("ana"), desk.bearer("auditor", scope="scores:read import")):
         async with httpx.AsyncClient(base_url=f"{desk.address.url}/scoring/v1", headers=caller) as client:
-            for answer in (await client.get("/parked-keys"), await client.post("/parked-keys/0/vic/replay")):
+            answers = [
+                await client.get("/parked-keys"),
+                await client.post("/parked-keys/0/vic/replay"),
+                await client.get(f"/facts/{uuid.uuid4()}"),
+            ]
+            for answer in answers:
                 assert (answer.status_code, answer.json()["type"]) == (403, "/problems/scope-missing")
 
 

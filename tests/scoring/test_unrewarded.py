@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from services.scoring.ruleset import Rule, Rules
+from shared.facts import stored_fact
 from tests.scoring.feeder import Feeder
 from tests.scoring.publishing import publish_rules
 from tests.scoring.story import NOON, Story
@@ -136,3 +137,16 @@ async def test_the_list_is_the_persons_own_business(scoring: Served, feeder: Fee
     assert reason(await scoring.machine("scores:read", "zenith").get(path)) == (404, "person-not-found")
     assert (await scoring.person("new").get("/v1/people/me/unrewarded")).json() == {"items": [], "next": None}
     assert reason(await auditor.get(f"{path}?community={story.community()}")) == (404, "community-not-found")
+
+
+async def test_a_booking_follows_the_fact_that_brought_it(scoring: Served, feeder: Feeder, pool: Any) -> None:
+    story = Story()
+    bought = story.bought("bo", story.community(), 1000)
+    attributed, refunded = story.attributed(bought, "ana"), story.refunded(bought, 500)
+    await feeder.apply([bought, attributed, refunded])
+    booked = await pool.fetch("select event_id::text from events order by sequence")
+    facts = [await stored_fact(scoring.kernel.writer, row["event_id"]) for row in booked]
+    assert [(fact.type, fact.follows) for fact in facts if fact is not None] == [
+        ("commission-booked.v1", attributed.event_id),
+        ("commission-booked.v1", refunded.event_id),
+    ]
