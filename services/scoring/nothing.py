@@ -15,6 +15,7 @@ Nothing: TypeAlias = Literal[
     "nothing_paid",
     "below_one_point",
     "for_others",
+    "undone",
 ]
 """
 about_a_community: it is about nobody.
@@ -25,6 +26,7 @@ not_priced: the version in force wants nothing for such an act.
 nothing_paid: a purchase of 0 is no activity.
 below_one_point: the money makes no whole point more or less.
 for_others: it says who earns commission, and changes nothing for the buyer.
+undone: a restore of the database that published it has undone it.
 """
 
 LevelReason: TypeAlias = Literal["nobody", "not_priced", "below_one_unit", "refunded_before"]
@@ -70,13 +72,16 @@ class Level(NamedTuple):
     reason: LevelReason | None
 
 
-def why_nothing(kind: Kind, ruleset: Ruleset | None, amount: int | None) -> Nothing:
+def why_nothing(kind: Kind, ruleset: Ruleset | None, amount: int | None, *, void: bool = False) -> Nothing:
     """Why a fact without an entry has none.
 
     Args:
         ruleset: in force when the act occurred, as journaled; None: there was no act to price.
         amount: minor units, of a fact about money.
+        void: a restore has undone it.
     """
+    if void:
+        return "undone"
     match kind:
         case Kind.COMMUNITY_FOUNDED | Kind.COMMUNITY_LAUNCHED:
             return "about_a_community"

@@ -33,6 +33,7 @@ _NEWEST = text(
       join communities using (community_no)
      where person_no = :person_no
        and person_no is not null
+       and not void
        and (ruleset is null or kind in (3, 13, 14, 15))
        and (community_no = :community_no or cast(:community_no as integer) is null)
        and seq < :before

@@ -2,6 +2,7 @@
 
 from datetime import timedelta
 from typing import Any
+from uuid import UUID
 
 import pytest
 
@@ -67,6 +68,9 @@ async def test_what_changed_nothing_is_listed_with_its_reason(
     # Together with the entries it is all that was ever told of ana.
     entries = await all_items(ana, "/v1/people/me/entries")
     assert len(entries) + len(expected) == await pool.fetchval("select count(*) from journal")
+    await pool.execute("update journal set void = true where event_id = $1", UUID(expected[-1][0]))
+    assert (await effects(ana, expected[-1][0]))["nothing"] == "undone"
+    assert len(await all_items(ana, "/v1/people/me/unrewarded")) == len(expected) - 1
     founded = story.founded(town)
     await feeder.apply([founded])
     assert (await effects(auditor, founded.event_id))["nothing"] == "about_a_community"
