@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from shared.contracts import file_name
 from shared.http.app import create_app
 from shared.http.issuer import DevelopmentIssuer
+from shared.messaging.epochs import RAISED
 from shared.service import Definition, Kernel, open_kernel
 from shared.settings import Settings
 
@@ -121,8 +122,10 @@ async def check_documents(served: Served, types: Collection[str]) -> None:
             resolved = {**schema, "components": document["components"]}
             jsonschema.Draft202012Validator(resolved).validate(example)
     events = (await served.http.get("/asyncapi.json")).json()
-    assert {message["name"] for message in events["components"]["messages"].values()} == {*types, "watermark"}
-    for type_name in types:
+    service = next(iter(types)).partition(".")[0]
+    published = {*types, f"{service}.{RAISED}"}
+    assert {message["name"] for message in events["components"]["messages"].values()} == {*published, "watermark"}
+    for type_name in published:
         answer = await served.http.get(f"/schemas/{file_name(type_name)}")
         assert answer.status_code == 200
         assert answer.json()["title"] == type_name
