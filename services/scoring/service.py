@@ -164,8 +164,8 @@ class Scoring:
         commission = [one for one in booked if sees_all or one.person == asking.person]
         levels = [one for one in await self._levels(fact, rules, booked) if sees_all or one.person == asking.person]
         if sees_all or about_reader:
-            nothing = why_nothing(Kind(fact.kind), rules, fact.amount) if found.entry is None else None
-            return Explained(*found, commission, nothing, levels)
+            why = why_nothing(Kind(fact.kind), rules, fact.amount, void=fact.void) if found.entry is None else None
+            return Explained(*found, commission, why, levels)
         if not commission and not levels:
             raise _not_your_own()
         return Explained(fact, found.community, None, None, commission, None, levels)
@@ -174,7 +174,9 @@ class Scoring:
         self, fact: JournalRow, rules: Ruleset | None, booked: Sequence[CommissionEntry]
     ) -> Sequence[Level]:
         """Of an attribution, what each level of the chain got by it; of any other fact none."""
-        if fact.kind != Kind.PURCHASE_ATTRIBUTED or rules is None or fact.person_no is None or fact.act_id is None:
+        if fact.kind != Kind.PURCHASE_ATTRIBUTED or fact.void:
+            return ()
+        if rules is None or fact.person_no is None or fact.act_id is None:
             return ()
         order = await commissionreads.credited(self.reader, fact.person_no, fact.act_id)
         if order is None:
