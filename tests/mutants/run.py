@@ -96,7 +96,7 @@ def copy(target: Path) -> None:
 
 
 def run_tests(folder: Path, tests: tuple[str, ...], *, seconds: int = SECONDS) -> tuple[int, str]:
-    """pytest's exit code, and the end of what it printed."""
+    """pytest's exit code, and what it printed."""
     command = [sys.executable, "-m", "pytest", "-x", "-q", *_WITHOUT, *tests]
     environment = {**os.environ, "COLUMNS": "200"}  # room for reasons in pytest's summary
     try:
@@ -112,7 +112,7 @@ def run_tests(folder: Path, tests: tuple[str, ...], *, seconds: int = SECONDS) -
         )
     except subprocess.TimeoutExpired:
         return -1, f"no end within {seconds} s"
-    return done.returncode, (done.stdout + done.stderr)[-2000:]
+    return done.returncode, done.stdout + done.stderr
 
 
 def try_mutant(mutant: Mutant) -> Tried:
@@ -129,7 +129,7 @@ def try_mutant(mutant: Mutant) -> Tried:
         code, said = run_tests(folder, mutant.tests)
     if code == 1 and (failed := _FAILED.search(said)):
         return Tried(True, failed[1])
-    return Tried(False, f"pytest ended with {code}, not with a failed test:\n{said}")
+    return Tried(False, f"pytest ended with {code}, not with a failed test:\n{said[-2000:]}")
 
 
 def main() -> int:
@@ -148,7 +148,7 @@ def main() -> int:
     tests = tuple(dict.fromkeys(test for mutant in mutants for test in mutant.tests))
     code, said = run_tests(PROJECT, tests, seconds=SECONDS + 30 * len(tests))
     if code != 0:
-        print(f"Without any mutant the tests must pass, and they do not:\n{said}")
+        print(f"Without any mutant the tests must pass, and they do not:\n{said[-2000:]}")
         return 1
     with ThreadPoolExecutor(options.jobs) as pool:
         results = list(tqdm(pool.map(try_mutant, mutants), total=len(mutants), unit="mutant"))

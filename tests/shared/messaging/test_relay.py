@@ -318,19 +318,25 @@ async def test_a_checkpoint_moves_only_from_where_it_was_read(pool: Pool, topic:
     assert (await outbox.read(pool, topic, limit=10)).last_positions == {0: str(row.position)}
 
 
-async def test_a_standby_takes_over(kernel_database: str, pool: Pool, log: Log, topic: str) -> None:
-    await insert(pool, topic, [0], ["a"])
+async def test_a_standby_only_stands_by_and_takes_over(kernel_database: str, pool: Pool, log: Log, topic: str) -> None:
+    sent = ["a"]
+    await insert(pool, topic, [0], sent)
     standby = make_relay(kernel_database, log, topic)
     async with running(make_relay(kernel_database, log, topic)):
-        await until_told(log, topic, {0: ["a"]})
+        await until_told(log, topic, {0: sent})
         task = running(standby)
         await task.__aenter__()
         await asyncio.sleep(0.3)
         assert standby.not_ready() == []
-    await insert(pool, topic, [0], ["b"])
-    await until_told(log, topic, {0: ["a", "b"]})
+        for number in range(20):
+            await insert(pool, topic, [0], [f"b{number}"])
+            sent.append(f"b{number}")
+            await until_told(log, topic, {0: sent})
+    await insert(pool, topic, [0], ["c"])
+    sent.append("c")
+    await until_told(log, topic, {0: sent})
     await task.__aexit__(None, None, None)
-    assert ids(await records(log, topic)) == {0: ["a", "b"]}
+    assert ids(await records(log, topic)) == {0: sent}
 
 
 @pytest.mark.kafka
