@@ -19,7 +19,7 @@ from shared.http.callers import IMPORT, AnyCaller, Caller, require_scope
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import LastingIdempotency
 from shared.http.models import Currency, Identifier, Instant, PersonId, RequestModel
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -176,10 +176,9 @@ async def list_purchases(
         before=before,
         limit=page.limit + 1,
     )
-    shown = rows[: page.limit]
-    cursor = encode_cursor(shown[-1].purchase) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: one.purchase)
     items = [resources.Purchase.of_row(row) for row in shown]
-    answer = read(request, PageOf[resources.Purchase](items=items, next=page.next(cursor)))
+    answer = read(request, PageOf[resources.Purchase](items=items, next=following))
     return await _with_token(answer, service, shown)
 
 
@@ -260,10 +259,9 @@ async def list_refunds(
     rows = await service.refunds(
         purchase, organization=caller.organization, reading=_reading(caller), after=after, limit=page.limit + 1
     )
-    shown = rows[: page.limit]
-    cursor = encode_cursor(shown[-1].refunded_minor) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: one.refunded_minor)
     items = [resources.Refund.of_row(row) for row in shown]
-    return read(request, PageOf[resources.Refund](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Refund](items=items, next=following))
 
 
 async def _with_token(answer: Response, service: Campaigns, shown: Sequence[PurchaseRow]) -> Response:

@@ -17,7 +17,7 @@ from shared.http.callers import AnyCaller, PersonCaller
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import Currency, PersonId, RequestModel, Zone
-from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -131,10 +131,9 @@ async def list_communities(
     """Newest first, drafts among them."""
     before = decode_cursor(page.after, UUID) if page.after is not None else None
     rows = await service.communities(organization=caller.organization, before=before, limit=page.limit + 1)
-    shown = rows[: page.limit]
-    cursor = encode_cursor(shown[-1].community) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: one.community)
     items = [resources.Community.of_row(row) for row in shown]
-    return read(request, PageOf[resources.Community](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Community](items=items, next=following))
 
 
 @communities.get(

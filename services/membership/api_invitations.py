@@ -16,7 +16,7 @@ from shared.http.callers import AnyCaller, PersonCaller, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import Instant, RequestModel
-from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.qr import PNG, SVG, qr_answer, qr_responses
 from shared.http.routes import service_router
@@ -89,10 +89,10 @@ async def list_invitations(
         before=before,
         limit=page.limit + 1,
     )
-    shown, now = rows[: page.limit], datetime.now(UTC)
-    cursor = encode_cursor((shown[-1].created_at, shown[-1].code)) if len(rows) > page.limit else None
+    now = datetime.now(UTC)
+    shown, following = page.cut(rows, lambda one: (one.created_at, one.code))
     items = [resources.Invitation.of_row(row, now=now) for row in shown]
-    return read(request, PageOf[resources.Invitation](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Invitation](items=items, next=following))
 
 
 @by_code.get(

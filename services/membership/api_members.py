@@ -16,7 +16,7 @@ from shared.http.callers import AnyCaller, PersonCaller, named, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import RequestModel
-from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 from shared.permissions import Role
@@ -131,10 +131,9 @@ async def list_members(
         after=after,
         limit=page.limit + 1,
     )
-    shown = rows[: page.limit]
-    cursor = encode_cursor((shown[-1].joined_at, shown[-1].person)) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: (one.joined_at, one.person))
     items = [resources.Member.of_row(row) for row in shown]
-    return read(request, PageOf[resources.Member](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Member](items=items, next=following))
 
 
 @members.get(

@@ -17,7 +17,7 @@ from shared.http.answers import read
 from shared.http.callers import AnyCaller, Caller, named
 from shared.http.consistency import ConsistencyTokens
 from shared.http.models import Identifier
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -55,10 +55,9 @@ async def read_leaderboard(
     found = await service.boards.page(
         reader_of(caller), community, metric_of(metric), day=day, after=after, limit=page.limit + 1
     )
-    shown = found[: page.limit]
-    cursor = encode_cursor((shown[-1].placed.key, shown[-1].placed.person)) if len(found) > page.limit else None
+    shown, following = page.cut(found, lambda one: (one.placed.key, one.placed.person))
     items = [BoardItem.of(one) for one in shown]
-    return read(request, PageOf[BoardItem](items=items, next=page.next(cursor)))
+    return read(request, PageOf[BoardItem](items=items, next=following))
 
 
 @boards.get(
@@ -143,8 +142,7 @@ async def read_activity(
     before = decode_cursor(page.after, date) if page.after is not None else None
     found = await service.activity(reader_of(caller), person, community, day=day, before=before, days=page.limit + 1)
     days = resources.DayScore.of(found.counts)
-    shown = days[: page.limit]
-    cursor = encode_cursor(shown[-1].day) if len(days) > page.limit else None
+    shown, following = page.cut(days, lambda one: one.day)
     answer = resources.Activity(
         person=person,
         community=community,
@@ -153,7 +151,7 @@ async def read_activity(
         half_life_days=found.community.half_life_days,
         value=found.value,
         days=shown,
-        next=page.next(cursor),
+        next=following,
     )
     return read(request, answer)
 
@@ -179,10 +177,9 @@ async def list_entries(
     found = await service.entries(
         reader_of(caller), named(caller, person), community=community, before=before, limit=page.limit + 1
     )
-    shown = found[: page.limit]
-    cursor = encode_cursor(shown[-1].entry.seq) if len(found) > page.limit else None
+    shown, following = page.cut(found, lambda one: one.entry.seq)
     items = [resources.EntryItem.of(one) for one in shown]
-    return read(request, PageOf[resources.EntryItem](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.EntryItem](items=items, next=following))
 
 
 @people.get(
@@ -207,10 +204,9 @@ async def list_unrewarded(
     found = await service.unrewarded(
         reader_of(caller), named(caller, person), community=community, before=before, limit=page.limit + 1
     )
-    shown = found[: page.limit]
-    cursor = encode_cursor(shown[-1][0].seq) if len(found) > page.limit else None
+    shown, following = page.cut(found, lambda one: one[0].seq)
     items = [resources.UnrewardedItem.of(*one) for one in shown]
-    return read(request, PageOf[resources.UnrewardedItem](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.UnrewardedItem](items=items, next=following))
 
 
 @explanations.get(

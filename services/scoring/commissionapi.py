@@ -10,7 +10,7 @@ from shared.http.answers import read
 from shared.http.callers import AnyCaller, named
 from shared.http.consistency import ConsistencyTokens
 from shared.http.models import Identifier
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -53,7 +53,6 @@ async def list_commission_entries(
     found = await service.commission_entries(
         reader_of(caller), named(caller, person), community=community, before=before, limit=page.limit + 1
     )
-    shown = found[: page.limit]
-    cursor = encode_cursor(shown[-1].entry_no) if len(found) > page.limit else None
+    shown, following = page.cut(found, lambda one: one.entry_no)
     items = [commissions.CommissionItem.of(one) for one in shown]
-    return read(request, PageOf[commissions.CommissionItem](items=items, next=page.next(cursor)))
+    return read(request, PageOf[commissions.CommissionItem](items=items, next=following))

@@ -13,7 +13,7 @@ from shared.http.callers import AnyCaller, Caller, require_scope
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import Identifier, Instant
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -76,10 +76,9 @@ async def list_versions(
     """Newest first; without the shipped one, which was in force before the first."""
     before = decode_cursor(page.after, Int64) if page.after is not None else None
     rows = await service.rulesets(reader_of(caller), community, before=before, limit=page.limit + 1)
-    shown = rows[: page.limit]
-    cursor = encode_cursor(shown[-1].version) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: one.version)
     items = [RulesetVersion.of_row(row) for row in shown]
-    return read(request, PageOf[RulesetVersion](items=items, next=page.next(cursor)))
+    return read(request, PageOf[RulesetVersion](items=items, next=following))
 
 
 @rulesets.get(

@@ -13,7 +13,7 @@ from shared.facts import StoredFact, stored_fact
 from shared.http.answers import read
 from shared.http.callers import OPERATE, Caller, require_scope
 from shared.http.models import AnswerModel, Identifier, Instant
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.parameters import Documented, documents
 from shared.http.problems import problems
 from shared.http.routes import service_router
@@ -99,10 +99,9 @@ async def list_parked_keys(tools: Tools, _: OperatingCaller, page: Page, request
     """Oldest first, of all organizations. With scope `operate`."""
     after = decode_cursor(page.after, Int64) if page.after is not None else 0
     found = await deadletters.parked_keys(tools.pool, after=after, limit=page.limit + 1)
-    shown = found[: page.limit]
-    cursor = encode_cursor(shown[-1].letter) if len(found) > page.limit else None
+    shown, following = page.cut(found, lambda one: one.letter)
     items = [ParkedKey.of(one) for one in shown]
-    return read(request, PageOf[ParkedKey](items=items, next=page.next(cursor)))
+    return read(request, PageOf[ParkedKey](items=items, next=following))
 
 
 @parked.post(

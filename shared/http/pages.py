@@ -2,6 +2,7 @@
 
 import base64
 import binascii
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Generic, TypeVar
 from urllib.parse import parse_qsl, urlencode
@@ -43,12 +44,19 @@ class PageRequest:
     _path: str
     _query: str
 
-    def next(self, cursor: str | None) -> str | None:
-        """Path and query of the page after `cursor`, with the other parameters of this request; None for None."""
-        if cursor is None:
-            return None
+    def cut(self, found: Sequence[T], place: Callable[[T], Any]) -> tuple[Sequence[T], str | None]:
+        """The items of this page, and path and query of the next one, None on the last.
+
+        Args:
+            found: one item more than `limit`, if there are so many.
+            place: where an item stands in the list, for `encode_cursor`.
+        """
+        shown = found[: self.limit]
+        if len(found) == len(shown):
+            return shown, None
         kept = [pair for pair in parse_qsl(self._query) if pair[0] not in {"after", "limit"}]
-        return f"{self._path}?{urlencode([*kept, ('limit', self.limit), ('after', cursor)])}"
+        cursor = encode_cursor(place(shown[-1]))
+        return shown, f"{self._path}?{urlencode([*kept, ('limit', self.limit), ('after', cursor)])}"
 
 
 async def page(

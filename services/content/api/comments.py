@@ -11,7 +11,7 @@ from shared.http.consistency import ConsistencyTokens
 from shared.http.etags import IfMatch
 from shared.http.idempotency import Idempotency
 from shared.http.models import Identifier, RequestModel
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -70,10 +70,9 @@ async def read_thread(
         after=decode_cursor(page.after, Int64) if page.after is not None else 0,
         limit=page.limit + 1,
     )
-    shown = rows[: page.limit]
-    cursor = encode_cursor(shown[-1].floor) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: one.floor)
     items = [resources.Comment.of_row(row, counts.get(str(row.comment), {})) for row in shown]
-    return read(request, PageOf[resources.Comment](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Comment](items=items, next=following))
 
 
 @router.get(

@@ -25,7 +25,7 @@ from shared.http.consistency import ConsistencyTokens
 from shared.http.etags import IfMatch
 from shared.http.idempotency import Idempotency
 from shared.http.models import RequestModel
-from shared.http.pages import Int64, Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Int64, Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 
@@ -132,10 +132,9 @@ async def read_feed(
         before=before,
         limit=page.limit + 1,
     )
-    shown = rows[: page.limit]
-    cursor = encode_cursor((shown[-1].occurred_at, shown[-1].post)) if len(rows) > page.limit else None
+    shown, following = page.cut(rows, lambda one: (one.occurred_at, one.post))
     items = [resources.Post.of_row(row, counts.get(str(row.post), {})) for row in shown]
-    return read(request, PageOf[resources.Post](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Post](items=items, next=following))
 
 
 @router.get(
@@ -172,10 +171,9 @@ async def read_post_history(
         after=decode_cursor(page.after, Int64) if page.after is not None else 0,
         limit=page.limit + 1,
     )
-    shown = versions[: page.limit]
-    cursor = encode_cursor(shown[-1][0]) if len(versions) > page.limit else None
+    shown, following = page.cut(versions, lambda one: one[0])
     items = [resources.PostVersion.of(fact, version) for version, fact in shown]
-    return read(request, PageOf[resources.PostVersion](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.PostVersion](items=items, next=following))
 
 
 @router.patch(

@@ -17,7 +17,7 @@ from shared.http.callers import AnyCaller, PersonCaller, reading_person
 from shared.http.consistency import ConsistencyTokens
 from shared.http.idempotency import Idempotency
 from shared.http.models import RequestModel
-from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.qr import PNG, SVG, qr_answer, qr_responses
 from shared.http.routes import service_router
@@ -130,10 +130,10 @@ async def list_child_shares(
         after=decode_cursor(page.after, UUID) if page.after is not None else None,
         limit=page.limit + 1,
     )
-    shown, site = rows[: page.limit], site_of(request)
-    cursor = encode_cursor(shown[-1].share) if len(rows) > page.limit else None
+    site = site_of(request)
+    shown, following = page.cut(rows, lambda one: one.share)
     items = [resources.Share.of_row(row, counts.get(row.code, {}), site=site) for row in shown]
-    return read(request, PageOf[resources.Share](items=items, next=page.next(cursor)))
+    return read(request, PageOf[resources.Share](items=items, next=following))
 
 
 @router.get(

@@ -23,7 +23,7 @@ from shared.http.idempotency import Idempotency
 from shared.http.issuer import DevelopmentIssuer
 from shared.http.models import AnswerModel, Currency, Identifier, Instant, Int64, RequestModel, Zone
 from shared.http.pages import Int64 as CursorInt
-from shared.http.pages import Page, PageOf, decode_cursor, encode_cursor
+from shared.http.pages import Page, PageOf, decode_cursor
 from shared.http.problems import problems
 from shared.http.routes import service_router
 from shared.http.settings import HttpSettings
@@ -107,9 +107,8 @@ async def get(request: Request, note: Identifier, caller: AnyCaller, tokens: Con
 async def notes(page: Page, caller: AnyCaller, about: str | None = None) -> PageOf[Seen]:
     """Numbers as notes."""
     start = 0 if page.after is None else decode_cursor(page.after, tuple[CursorInt, str])[0]
-    items = [Seen(title=str(number)) for number in range(start, min(start + page.limit, 45))]
-    end = start + len(items)
-    return PageOf(items=items, next=page.next(encode_cursor((end, "é")) if end < 45 else None))
+    shown, following = page.cut(range(start, min(start + page.limit + 1, 45)), lambda number: (number + 1, "é"))
+    return PageOf(items=[Seen(title=str(number)) for number in shown], next=following)
 
 
 @router.get("/v1/whoami", operation_id="whoami")
