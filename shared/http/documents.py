@@ -106,7 +106,7 @@ def contracts_router(folder: Path | None, asyncapi: Callable[[], dict[str, Any]]
 
     if asyncapi is not None:
         made = cache(asyncapi)
-        told = asyncapi()["components"]["messages"][RAISED]["payload"]["schema"]
+        told = made()["components"]["messages"][RAISED]["payload"]["schema"]
         files[file_name(told["title"])] = json.dumps(told).encode()
 
         @router.get(
