@@ -14,6 +14,7 @@ import psutil
 import pytest
 
 from deploy.local import reset
+from deploy.local.processes import stop
 from tests.support import ordinary
 from tests.support.system import ROOT, System, state_folder
 
@@ -130,11 +131,22 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(state: Path) -> None:
         cwd=ROOT,
         start_new_session=True,
     )
-    own = psutil.Process(process.pid)
-    family: list[psutil.Process] = []
-    while not any(one.name() == "postgres" for one in family):
-        assert process.poll() is None
-        family = own.children(recursive=True)
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(20) is not None
-    assert all_gone(family), [one.cmdline() for one in family if one.is_running()]
+    try:
+        own = psutil.Process(process.pid)
+        family: list[psutil.Process] = []
+        while not any(is_named(one, "postgres") for one in family):
+            assert process.poll() is None
+            family = own.children(recursive=True)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(20) is not None
+        assert all_gone(family), [one.cmdline() for one in family if one.is_running()]
+    finally:
+        stop(process, (signal.SIGTERM, 20), (signal.SIGKILL, 5))
+
+
+def is_named(process: psutil.Process, name: str) -> bool:
+    """Whether it runs, and under this name."""
+    try:
+        return process.name() == name
+    except psutil.NoSuchProcess:
+        return False
