@@ -1,9 +1,10 @@
 """What a service hands to the gateway: the streams, guards and look-ups a command needs, and the pure function that decides it."""
 
 from collections.abc import Callable, Collection, Hashable, Mapping, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Generic, Protocol, TypeVar
+
+import msgspec
 
 from shared.commands.cause import Cause, current_cause
 from shared.decider import Fold
@@ -13,16 +14,20 @@ Key = TypeVar("Key", bound=Hashable)
 Value_co = TypeVar("Value_co", covariant=True)
 
 
-@dataclass(frozen=True)
-class Stream(Generic[State]):
+class Stream(msgspec.Struct, Generic[State], frozen=True, eq=False):
     """One stream and how to fold it. Streams are equal if their ids are."""
 
     id: str
-    fold: Fold[State, Any] = field(compare=False, repr=False)
+    fold: Fold[State, Any]
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Stream) and self.id == other.id
+
+    def __hash__(self) -> int:
+        return hash(self.id)
 
 
-@dataclass(frozen=True)
-class Guard:
+class Guard(msgspec.Struct, frozen=True, gc=False):
     """A lock by name, taken before anything is read, for what several streams must agree on.
 
     Two commands that both hold it `shared` do not exclude each other.
@@ -42,8 +47,7 @@ class Lookup(Protocol[Key, Value_co]):
         ...
 
 
-@dataclass(frozen=True)
-class IdempotencyKey:
+class IdempotencyKey(msgspec.Struct, frozen=True, gc=False):
     """The key a caller gave to one POST.
 
     Attributes:
@@ -61,8 +65,7 @@ class IdempotencyKey:
     keep: bool = False
 
 
-@dataclass(frozen=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """An HTTP answer, stored byte for byte under the idempotency key.
 
     Attributes:
@@ -73,11 +76,10 @@ class Answer:
 
     status: int
     body: bytes = b""
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = {}
 
 
-@dataclass(frozen=True)
-class Decision:
+class Decision(msgspec.Struct, frozen=True):
     """What happens: facts per stream (none: nothing to do) and the answer.
 
     Attributes:
@@ -88,8 +90,8 @@ class Decision:
     """
 
     answer: Answer
-    events: Mapping[Stream[Any], Sequence[Any]] = field(default_factory=dict)
-    learned: Mapping[tuple[Any, Any], Any] = field(default_factory=dict)
+    events: Mapping[Stream[Any], Sequence[Any]] = {}
+    learned: Mapping[tuple[Any, Any], Any] = {}
 
 
 class Known(Protocol):
@@ -111,8 +113,7 @@ class Known(Protocol):
         ...
 
 
-@dataclass(frozen=True)
-class Command:
+class Command(msgspec.Struct, frozen=True):
     """One request to change something.
 
     Attributes:
@@ -134,11 +135,10 @@ class Command:
     lookups: tuple[tuple[Lookup[Any, Any], Any], ...] = ()
     idempotency: IdempotencyKey | None = None
     traceparent: str | None = None
-    cause: Cause | None = field(default_factory=current_cause)
+    cause: Cause | None = msgspec.field(default_factory=current_cause)
 
 
-@dataclass(frozen=True)
-class Done:
+class Done(msgspec.Struct, frozen=True):
     """A command that is committed (or, for a repeat, was): the answer as stored.
 
     Attributes:

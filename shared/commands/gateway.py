@@ -27,6 +27,9 @@ BATCH_LOCKS = 1_000
 IN_FLIGHT = 2
 """Batches in their transactions at a time: while PostgreSQL works for one, this process works for the other."""
 
+HALVED_FROM = 16
+"""From so many commands on, a batch is worth the cost of a second one."""
+
 ROUNDS = 20
 """How often a command is decided anew because somebody who takes no stream locks was faster."""
 
@@ -73,6 +76,7 @@ class Gateway:
     cache: HeadCache = field(default_factory=HeadCache)
     _queue: "deque[_Waiting]" = field(default_factory=deque, init=False)
     _held: Held = field(default_factory=Held, init=False)
+    _under_way: int = field(default=0, init=False)
     _workers: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
     _tasks: "set[asyncio.Task[None]]" = field(default_factory=set, init=False)
 
@@ -96,14 +100,14 @@ class Gateway:
             await asyncio.gather(*self._workers, *self._tasks, return_exceptions=True)
 
     def _wake(self) -> None:
-        if len(self._workers) < IN_FLIGHT:
+        if self._queue and len(self._workers) < IN_FLIGHT:
             worker = asyncio.create_task(self._work())
             self._workers.add(worker)
             worker.add_done_callback(self._rest)
 
     def _rest(self, worker: "asyncio.Task[None]") -> None:
         self._workers.discard(worker)
-        if self._queue and not self._workers:
+        if not self._workers:
             self._wake()
 
     async def _work(self) -> None:
@@ -115,9 +119,12 @@ class Gateway:
                 return
             held = [name for waiting in batch for name in waiting.names]
             self._held.add(held)
+            self._under_way += 1
+            self._wake()
             try:
                 await self._run_batch(batch, wait=False)
             finally:
+                self._under_way -= 1
                 self._held.remove(held)
 
     def _take(self) -> list[_Waiting]:
@@ -141,7 +148,19 @@ class Gateway:
             locks |= wanted
             batch.append(waiting)
         self._queue.extendleft(reversed(passed))
-        return batch
+        return self._halved(batch) if self._under_way + 1 < IN_FLIGHT else batch
+
+    def _halved(self, batch: list[_Waiting]) -> list[_Waiting]:
+        """The half to run now, where the other can run beside it; clients that were answered together ask together again,
+        and one batch of them all would leave this process idle meanwhile.
+        """
+        middle = len(batch) // 2
+        first, second = Held(), batch[middle:]
+        first.add(name for waiting in batch[:middle] for name in waiting.names)
+        if len(batch) < HALVED_FROM or any(first.conflicts(waiting.names) for waiting in second):
+            return batch
+        self._queue.extendleft(reversed(second))
+        return batch[:middle]
 
     async def _run_batch(self, batch: Sequence[_Waiting], *, wait: bool) -> None:
         if not batch:

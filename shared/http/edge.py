@@ -29,7 +29,6 @@ log = structlog.get_logger(__name__)
 _METHODS: Final = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 _REQUEST_ID = re.compile(rb"[A-Za-z0-9._-]{1,64}")
 _JSON = re.compile(rb'application/json(\s*;\s*charset="?utf-8"?)?\s*', re.IGNORECASE)
-_ACCEPTED = (b"*/*", b"application/json", b"application/*")
 _ALSO_ACCEPTED = {
     ".svg": (b"image/svg+xml", b"image/*"),
     ".png": (b"image/png", b"image/*"),
@@ -80,9 +79,10 @@ class Edge:
             return
         started_at = time.perf_counter()
         method = scope["method"]
+        headers = dict(scope["headers"])
         got = Received(
-            _request_id(scope["headers"]),
-            dict(scope["headers"]),
+            _request_id(headers.get(b"x-request-id")),
+            headers,
             bodiless=method == "HEAD",
             route=f"{method} {scope['path']}",
         )
@@ -249,15 +249,14 @@ class _Answer:
 
 def _acceptable(accept: bytes, path: str) -> bool:
     """Whether this `Accept` takes what is answered at the path."""
-    if any(kind in accept for kind in _ACCEPTED):
+    if b"application/json" in accept or b"*/*" in accept or b"application/*" in accept:
         return True
     return any(kind in accept for end, kinds in _ALSO_ACCEPTED.items() if path.endswith(end) for kind in kinds)
 
 
-def _request_id(headers: Sequence[tuple[bytes, bytes]]) -> str:
-    for name, value in headers:
-        if name == b"x-request-id" and _REQUEST_ID.fullmatch(value) is not None:
-            return value.decode()
+def _request_id(given: bytes | None) -> str:
+    if given is not None and _REQUEST_ID.fullmatch(given) is not None:
+        return given.decode()
     return str(uuid_utils.uuid7())
 
 

@@ -1,9 +1,9 @@
 """The `Idempotency-Key` of a POST, with what it is bound to: caller, route and body."""
 
-import dataclasses
 import hashlib
 from typing import Annotated
 
+import msgspec
 from fastapi import Depends
 from starlette.requests import Request
 
@@ -59,7 +59,7 @@ async def idempotency(request: Request) -> IdempotencyKey:
 @documents(_DOCUMENTED)
 async def lasting_idempotency(request: Request) -> IdempotencyKey:
     """As `idempotency`, for money: the key never expires."""
-    return dataclasses.replace(await idempotency(request), keep=True)
+    return msgspec.structs.replace(await idempotency(request), keep=True)
 
 
 Idempotency = Annotated[IdempotencyKey, Depends(idempotency)]

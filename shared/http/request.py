@@ -1,12 +1,19 @@
 """What the edge has already read of a request, for the dependencies of the routes."""
 
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.requests import HTTPConnection
 
 from shared.commands.cause import Request
 
 KEY: Final = "qunli.request"
+
+
+class Keyed(Protocol):
+    """Who has idempotency keys."""
+
+    @property
+    def key(self) -> str: ...
 
 
 class Received:
@@ -20,7 +27,7 @@ class Received:
         answers: what the edge dependencies of the route answered, by parameter.
         bodiless: it is a HEAD, which routes see as a GET.
         route: method and path.
-        caller: owner of its idempotency keys, once it is authenticated.
+        caller: who sent it, once it is authenticated; its `key` owns the idempotency keys.
     """
 
     __slots__ = ("answers", "bodiless", "body", "caller", "headers", "id", "json", "route")
@@ -35,11 +42,11 @@ class Received:
         self.answers: dict[str, Any] = {}
         self.bodiless = bodiless
         self.route = route
-        self.caller: str | None = None
+        self.caller: Keyed | None = None
 
     def cause(self) -> Request:
         """This request, as the cause of what it changes."""
-        return Request(self.id, self.route, self.caller)
+        return Request(self.id, self.route, None if self.caller is None else self.caller.key)
 
     def header(self, name: bytes) -> str | None:
         """The value of a header (name in lower case), or None."""

@@ -147,6 +147,6 @@ def test_a_signal_while_it_starts_leaves_nothing_behind(state: Path) -> None:
 def is_named(process: psutil.Process, name: str) -> bool:
     """Whether it runs, and under this name."""
     try:
-        return process.name() == name
+        return bool(process.name() == name)
     except psutil.NoSuchProcess:
         return False

@@ -1,9 +1,9 @@
 """Every fact knows its cause: the request that it was recorded by, or the fact after which it was."""
 
 import asyncio
-import dataclasses
 import uuid
 
+import msgspec
 import pytest
 
 from shared.commands.cause import Earlier, Request, current_cause, served
@@ -11,6 +11,7 @@ from shared.commands.command import Command
 from shared.commands.gateway import Gateway
 from shared.database import Pool
 from shared.facts import StoredFact, stored_fact
+from shared.http.callers import Caller
 from shared.http.request import Received
 from tests.support.ledger import account, add, key
 
@@ -22,7 +23,7 @@ ROUTE = "POST /v1/additions"
 def asked(id: str, command: str, *, keyed: bool = True) -> Command:
     """A command as a request makes it."""
     got = Received(id, {}, route=ROUTE)
-    got.caller = "acme/ana"
+    got.caller = Caller("acme", "ana", "ana", frozenset())
     token = served.set(got)
     try:
         return add(account(command), idempotency=key(f"key-{id}") if keyed else None)
@@ -60,7 +61,7 @@ async def test_what_is_done_in_the_background_names_the_fact_that_it_follows(gat
     await gateway.run(asked("r-1", "a"))
     (first,) = await facts_of(pool, "a")
     assert current_cause() is None
-    await gateway.run(dataclasses.replace(add(account("a")), cause=Earlier(first.event_id)))
+    await gateway.run(msgspec.structs.replace(add(account("a")), cause=Earlier(first.event_id)))
     await gateway.run(add(account("a")))
     _, second, third = await facts_of(pool, "a")
     assert (second.request, second.follows) == (None, first.event_id)

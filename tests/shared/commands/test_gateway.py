@@ -69,6 +69,15 @@ async def test_two_processes_on_one_hot_stream_lose_nothing_and_keep_the_limit(
     assert versions == list(range(1, 301))
 
 
+@pytest.mark.parametrize(("streams", "batches"), [(40, [20, 20]), (1, [40])], ids=["a stream each", "one stream"])
+async def test_a_crowd_is_committed_in_two_halves_unless_they_would_wait_for_each_other(
+    gateway: Gateway, pool: Pool, streams: int, batches: list[int]
+) -> None:
+    await outcomes(*(gateway.run(add(account(f"of-{number % streams}"))) for number in range(40)))
+    written = await pool.fetch("select count(*) from events group by transaction_id")
+    assert [row["count"] for row in written] == batches
+
+
 async def test_a_command_over_several_streams_is_written_whole(gateway: Gateway, pool: Pool) -> None:
     await gateway.run(add(A, 2, also=(B,)))
     assert (await total(pool, "a"), await total(pool, "b")) == (2, 2)

@@ -1,7 +1,7 @@
 import asyncio
-import dataclasses
 from datetime import timedelta
 
+import msgspec
 import pytest
 
 from shared.commands import upkeep
@@ -43,7 +43,7 @@ async def test_keys_are_forgotten_in_short_transactions(
 async def test_how_long_keys_are_kept_is_a_setting(pool: Pool) -> None:
     gateway = Gateway(pool, Writing("ledger", "ledger.events", 12, publish, project, key_keep_seconds=0.2))
     await gateway.run(add(account("a"), idempotency=key("short")))
-    await gateway.run(add(account("a"), idempotency=dataclasses.replace(key("money"), keep=True)))
+    await gateway.run(add(account("a"), idempotency=msgspec.structs.replace(key("money"), keep=True)))
     async with running({"upkeep": forget_expired_keys(pool, keep_seconds=0.2)}), asyncio.timeout(10):
         while await pool.fetchval("select count(*) from idempotency_keys where key = 'short'"):
             await asyncio.sleep(0.02)
