@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator, Sequence
 from datetime import date, datetime, timedelta
-from uuid import UUID, uuid5
 
 import msgspec
+from uuid_utils import UUID, uuid5
 
 from services.scoring.events import CommissionBooked
 from services.scoring.ruleset import Ruleset
