@@ -3,6 +3,7 @@
 PYTHON ?= python3
 PORT ?= 8400
 LOG ?= local
+WORKERS ?= 2
 RUN := .venv/bin/python
 MAKEFLAGS += --no-print-directory
 
@@ -30,8 +31,8 @@ kafka: install ## Run Apache Kafka on loopback, for `make run LOG=kafka` [KAFKA_
 reset: install ## Remove all local data
 	@exec $(RUN) -m deploy.local.reset
 
-test: check ## Run everything that CI runs
-	@$(RUN) -m pytest </dev/null
+test: check ## Run everything that CI runs [WORKERS=2]
+	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile </dev/null
 
 check: install ## Check style, types and who may import whom
 	@.venv/bin/ruff check .

@@ -16,7 +16,6 @@ from shared.messaging.log import Log
 from tests.support.databases import Databases
 from tests.support.published import checked_kafka
 
-RAN = pytest.StashKey[dict[str, int]]()
 VERSIONS = pytest.StashKey[dict[str, str]]()
 BACKED_BY = {"kafka": "Apache Kafka", "postgres": "PostgreSQL"}
 
@@ -142,7 +141,6 @@ async def log(log_address: tuple[str, str], anyio_backend: str) -> AsyncIterator
 
 
 def pytest_configure(config: pytest.Config) -> None:
-    config.stash[RAN] = dict.fromkeys(BACKED_BY, 0)
     config.stash[VERSIONS] = {}
 
 
@@ -162,11 +160,13 @@ def pytest_collection_finish(session: pytest.Session) -> None:
 
 
 def pytest_runtest_call(item: pytest.Item) -> None:
-    for server in servers_of(item):
-        item.config.stash[RAN][server] += 1
+    versions = item.config.stash[VERSIONS]
+    item.user_properties += [(server, versions.get(server, "")) for server in servers_of(item)]
 
 
-def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter, config: pytest.Config) -> None:
-    ran, versions = config.stash[RAN], config.stash[VERSIONS]
-    parts = [f"against {name} {versions.get(server, '')}".strip() for server, name in BACKED_BY.items()]
-    terminalreporter.write_line(f"{ran['kafka']} tests ran {parts[0]}, {ran['postgres']} {parts[1]}")
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Say which real servers the tests ran against, in whichever process."""
+    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind) if each.when == "call"]
+    for server, name in BACKED_BY.items():
+        versions = [dict(each.user_properties)[server] for each in reports if server in dict(each.user_properties)]
+        terminalreporter.write_line(f"{len(versions)} tests ran against {name} {max(versions, default='')}".rstrip())
