@@ -166,7 +166,9 @@ def pytest_runtest_call(item: pytest.Item) -> None:
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """Say which real servers the tests ran against, in whichever process."""
-    reports = [each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind) if each.when == "call"]
+    reports = [
+        each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind) if each.when == "call"
+    ]
     for server, name in BACKED_BY.items():
         versions = [dict(each.user_properties)[server] for each in reports if server in dict(each.user_properties)]
         terminalreporter.write_line(f"{len(versions)} tests ran against {name} {max(versions, default='')}".rstrip())
