@@ -26,6 +26,9 @@ _BUSY: tuple[type[BaseException], ...] = (
     sqlalchemy.exc.TimeoutError,
     TimeoutError,
 )
+_IS_COPY = "QL002"
+"""SQLSTATE of an append to a restored database (shared/sql/0007_home.sql)."""
+
 _CLOSED = ("connection is closed", "connection was closed", "pool is clos", "another operation is in progress")
 """What asyncpg says, in an InterfaceError, about a connection that died; its other InterfaceErrors are our mistakes."""
 
@@ -35,6 +38,8 @@ def outage_of(error: BaseException) -> Unavailable | None:
     for cause in _causes(error):
         if isinstance(cause, _BUSY):
             return Unavailable("busy", "Too much is waiting for the same thing. Try again.")
+        if getattr(cause, "sqlstate", None) == _IS_COPY:
+            return Unavailable("database-restored", "The database was restored. Try again when its epoch is raised.")
         if isinstance(cause, _AWAY) or _connection_lost(cause):
             return Unavailable("database-unavailable", "The database cannot be reached. Try again.")
     return None

@@ -20,6 +20,7 @@ from shared.commands.recorded import Recorded
 from shared.commands.writing import Project, Publish, Writing
 from shared.database import ACQUIRE_SECONDS, Pool, open_reader, open_writer
 from shared.lifecycle import Run
+from shared.messaging import epochs
 from shared.messaging.facts import Projection
 from shared.messaging.progress import Progress
 from shared.messaging.watermarks import WatermarkReader
@@ -65,7 +66,9 @@ class Kernel:
         """Why requests cannot be served now; empty if they can."""
         try:
             async with self.writer.acquire(timeout=ACQUIRE_SECONDS) as connection:
-                missing = await migrate.pending(connection, *self.definition.migrations)
+                if missing := await migrate.pending(connection, *self.definition.migrations):
+                    return ["the database was restored: raise its epoch"] if is_copy else []
+                is_copy = await connection.fetchval(epochs.IS_COPY)
         except Exception as error:
             if outage_of(error) is None:
                 raise

@@ -1,7 +1,8 @@
 """The epoch of a service's database: raised after a restore, so that positions rise although transaction ids do not.
 
 The first fact of an epoch in a partition tells readers which facts were undone: those after its `previous`. So that no
-partition waits for somebody to act before it tells, raising the epoch itself is a fact in each of them.
+partition waits for somebody to act before it tells, raising the epoch itself is a fact in each of them. Until it is raised,
+a copy of a database takes no facts (shared/sql/0007_home.sql).
 """
 
 from datetime import datetime
@@ -38,6 +39,9 @@ def message_of(service: str, epoch: int, recorded_at: datetime) -> Message:
 def stream_of(epoch: int) -> str:
     return f"epoch-{epoch}"
 
+
+IS_COPY = "select exists (select from database_epoch where home <> this_database())"
+"""Whether this database was restored, and its epoch not raised since."""
 
 _APPEND = """
 with fact as materialized (
@@ -76,7 +80,8 @@ async def raise_epoch(dsn: str, log: Log, topic: str, *, service: str, partition
             # would come after the relay has gone on to the new epoch, and never be sent.
             await connection.execute("lock table events in access exclusive mode")
             epoch: int = await connection.fetchval(
-                "update database_epoch set epoch = greatest(epoch, $1) + 1 returning epoch", highest
+                "update database_epoch set epoch = greatest(epoch, $1) + 1, home = this_database() returning epoch",
+                highest,
             )
             await _tell(connection, service, topic, epoch, partitions)
             return epoch

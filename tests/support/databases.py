@@ -5,6 +5,8 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
+import asyncpg
+
 from deploy.local.postgres import EmbeddedPostgres
 
 KERNEL = Path(__file__).parents[2] / "shared" / "sql"
@@ -39,5 +41,11 @@ class Databases:
             name = f"template_{len(self._templates)}"
             await self._postgres.ensure_database(name)
             await migrate(self._postgres.dsn(name), *folders)
+            await self._let_copies_be_written_to(name)
             self._templates[folders] = name
         return self._templates[folders]
+
+    async def _let_copies_be_written_to(self, name: str) -> None:
+        connection = await asyncpg.connect(self._postgres.dsn(name))
+        await connection.execute("update database_epoch set home = null")
+        await connection.close()

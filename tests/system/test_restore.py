@@ -179,9 +179,10 @@ async def test_after_a_restore_everything_is_as_if_only_what_survived_had_happen
 
         await place.stop(service)
         await place.succeed("restore", service=service)
-        await place.start(service, "relay")
-        await place.not_ready(service, "relay", "raise its epoch")
-        await place.stop(service, "relay")
+        await place.start(service)
+        for role in ROLES:
+            await place.not_ready(service, role, "raise its epoch")
+        await place.stop(service)
         assert "epoch 2" in await place.succeed("raise", service=service)
         await place.start(service)
         await place.ready(service, "relay")
