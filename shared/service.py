@@ -67,13 +67,13 @@ class Kernel:
         try:
             async with self.writer.acquire(timeout=ACQUIRE_SECONDS) as connection:
                 if missing := await migrate.pending(connection, *self.definition.migrations):
-                    return ["the database was restored: raise its epoch"] if is_copy else []
+                    return [f"migration {name} is not applied" for name in missing]
                 is_copy = await connection.fetchval(epochs.IS_COPY)
         except Exception as error:
             if outage_of(error) is None:
                 raise
             return ["the database cannot be reached"]
-        return [f"migration {name} is not applied" for name in missing]
+        return ["the database was restored: raise its epoch"] if is_copy else []
 
 
 def no_arguments(_: argparse.ArgumentParser) -> None:

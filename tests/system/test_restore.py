@@ -16,6 +16,7 @@ from shared.messaging.epochs import RAISED
 from shared.messaging.facts import InboundFact, LaneFacts
 from shared.messaging.log import Log, TopicPartition
 from shared.position import Position
+from shared.roles import ROLES
 from tests.oracle.oracle import score
 from tests.oracle.projected import plain, read
 from tests.scoring.feeder import Feeder
