@@ -29,6 +29,7 @@ async def test_a_copy_records_nothing_until_its_epoch_is_raised(databases: Datab
 
             async with databases.fresh() as log_dsn:
                 log = await LocalLog.open(log_dsn)
+                await log.create_topics(["membership.events"], partitions=12)
                 await raise_epoch(copy, log, "membership.events", service="membership", partitions=12)
                 await log.close()
             assert await found(copy, tmp_path) == "201"
