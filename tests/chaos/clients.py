@@ -1,93 +1,34 @@
 """Clients that join, write, buy and read, and repeat every request, with its key, until it is answered."""
 
 import asyncio
-import random
-import time
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
 from typing import Any
 
 import httpx
 
 from shared.codes import ALPHABET, LENGTH
-from tests.chaos.history import Acknowledged, History, Reading
+from tests.chaos.asking import READ, Asking
+from tests.chaos.history import Acknowledged, History
+from tests.chaos.scene import Made, Person, Scene
 
 CLIENTS = 8
 PAUSE_SECONDS = 0.04
 REQUEST_SECONDS = 15
-PATIENCE_SECONDS = 240.0
-"""Far more than it takes: the machine may be busy with other things."""
-
-REPEATED = 0.05
-READ = 0.2
 KINDS = ("like", "love", "thanks", "insightful")
-SHOP = "shop"
 
 
-@dataclass
-class Person:
-    """A member, with the tokens of the join, and by whom the member came."""
-
-    name: str
-    token: str
-    referrer: str | None
-
-
-@dataclass
-class Made:
-    """Something that can be commented on, shared, removed or refunded."""
-
-    id: str
-    by: Person
-    token: str
-    code: str = ""
-    left: int = 0
-
-
-@dataclass
-class Scene:
-    """What the clients of a world know, from episode to episode.
-
-    Attributes:
-        community: its id; token: of its launch.
-        invitations: code, and whose it is.
-        settled_posts: none of them is going to be removed.
-    """
-
-    community: str = ""
-    token: str = ""
-    people: list[Person] = field(default_factory=list)
-    invitations: list[tuple[str, Person]] = field(default_factory=list)
-    posts: list[Made] = field(default_factory=list)
-    shares: list[Made] = field(default_factory=list)
-    purchases: list[Made] = field(default_factory=list)
-
-
-class Clients:
+class Clients(Asking):
     """Some clients in one event loop.
 
     Args:
-        urls: of the processes of each service's API; every request, and every repeat, goes to any of them.
-        token: of a machine that may act for anybody.
         name: of the episode; stands in every marker and key.
     """
 
     def __init__(
-        self,
-        urls: Mapping[str, Sequence[str]],
-        token: str,
-        scene: Scene,
-        history: History,
-        *,
-        name: str,
-        seed: str,
+        self, urls: Mapping[str, Sequence[str]], token: str, scene: Scene, history: History, *, name: str, seed: str
     ) -> None:
-        self._urls = urls
-        self._token = token
-        self._scene = scene
-        self._history = history
+        super().__init__(urls, token, scene, history, seed=seed)
         self._name = name
-        self._random = random.Random(seed)
         self._number = 0
         self._liked: set[str] = set()
 
@@ -290,95 +231,6 @@ class Clients:
             return ()
         second = next(person.referrer for person in self._scene.people if person.name == first)
         return (first,) if second in (None, buyer.name, first) else (first, str(second))
-
-    # --- How they ask ---
-
-    async def _command(
-        self,
-        kind: str,
-        marker: str,
-        service: str,
-        path: str,
-        person: str | None,
-        body: Mapping[str, Any],
-        *,
-        after: str = "",
-        chain: tuple[str, ...] | None = None,
-        may_be_gone: Made | None = None,
-    ) -> httpx.Response | None:
-        """Ask until it is answered, note what was acknowledged, and now and then repeat it, and look whether it is seen.
-
-        Args:
-            may_be_gone: a post that another client may remove meanwhile; the command may be refused then.
-        """
-        key = f"key-{marker}".replace(" ", "-")
-        answer, attempts = await self._send("POST", service, path, person, body, key=key, after=after)
-        if answer.status_code != 201:
-            if may_be_gone is None or may_be_gone in self._scene.posts:
-                self._history.otherwise.append(f"answer: {kind} {marker} got {answer.status_code}: {answer.text}")
-            return None
-        token, made = answer.headers["consistency-token"], answer.json()
-        named = str(made.get("id", ""))
-        who = person or str(body.get("buyer", SHOP))
-        self._history.acknowledged.append(Acknowledged(kind, marker, who, named, key, token, attempts, chain))
-        if self._random.random() < REPEATED:
-            again, _ = await self._send("POST", service, path, person, body, key=key, after=after)
-            if (again.status_code, again.text) != (201, answer.text):
-                self._history.otherwise.append(
-                    f"answer: {kind} {marker} repeated got {again.status_code}: {again.text}"
-                )
-        if self._random.random() < READ and kind not in ("member-joined.v1", "purchase-refunded.v1"):
-            entries = f"/v1/people/{who}/entries?limit=100"
-            await self._read(
-                marker, "scoring", entries, token, lambda body: any(item["act_id"] == named for item in body["items"])
-            )
-        return answer
-
-    async def _read(
-        self,
-        marker: str,
-        service: str,
-        path: str,
-        token: str,
-        shows: Callable[[Mapping[str, Any]], bool],
-        *,
-        acting: str | None = None,
-    ) -> None:
-        answer, _ = await self._send("GET", service, path, acting, after=token)
-        seen = answer.status_code == 200 and shows(answer.json())
-        self._history.readings.append(Reading(marker, f"{service} {path} ({answer.status_code})", seen))
-
-    async def _send(
-        self,
-        method: str,
-        service: str,
-        path: str,
-        person: str | None,
-        body: Mapping[str, Any] | None = None,
-        *,
-        key: str | None = None,
-        etag: str | None = None,
-        after: str = "",
-    ) -> tuple[httpx.Response, int]:
-        """One request, repeated until it is answered otherwise than by "not now"; and how often it was sent."""
-        given = {"Idempotency-Key": key, "If-Match": etag, "Consistency-Token": after, "Acting-Person": person}
-        headers = {name: value for name, value in given.items() if value} | {"Authorization": f"Bearer {self._token}"}
-        attempts, last = 0, ""
-        deadline = time.monotonic() + PATIENCE_SECONDS
-        while time.monotonic() < deadline:
-            attempts += 1
-            try:
-                url = self._random.choice(self._urls[service]) + path
-                answer = await self._http.request(method, url, headers=headers, json=body)
-            except httpx.TransportError as error:
-                last = repr(error)
-            else:
-                busy = answer.status_code == 409 and "idempotency-key-in-use" in answer.text
-                if answer.status_code != 503 and not busy:
-                    return answer, attempts
-                last = answer.text
-            await asyncio.sleep(self._random.uniform(0.03, 0.15))
-        raise TimeoutError(f"{method} {service} {path} is not answered, sent {attempts} times: {last}")
 
     def _code_of_nobody(self) -> str:
         """A code that is not told from one that was made, and that nobody has heard of yet."""

@@ -8,7 +8,8 @@ from dataclasses import dataclass
 
 from tests.chaos.checker import violations
 from tests.chaos.draining import until_drained
-from tests.chaos.faults import Fault, draw
+from tests.chaos.fault import Fault
+from tests.chaos.faults import draw
 from tests.chaos.history import Evidence
 from tests.chaos.reading import read_evidence
 from tests.chaos.world import World

@@ -10,9 +10,10 @@ from pathlib import Path
 import pytest
 
 from shared.failpoints import POINTS
-from tests.chaos import faults
+from tests.chaos import process_faults, server_faults
 from tests.chaos.episode import play, verdict
-from tests.chaos.faults import Fault, kill_at
+from tests.chaos.fault import Fault
+from tests.chaos.process_faults import kill_at
 from tests.chaos.world import DEFINITIONS, ROLES, World, cluster, world
 from tests.support.forge import forge
 
@@ -20,7 +21,7 @@ from tests.support.forge import forge
 @pytest.fixture(autouse=True)
 def patience(monkeypatch: pytest.MonkeyPatch) -> None:
     """Here every fault must have its effect, however busy the machine is."""
-    monkeypatch.setattr(faults, "REACH_SECONDS", 120.0)
+    monkeypatch.setattr(process_faults, "REACH_SECONDS", 120.0)
 
 
 @asynccontextmanager
@@ -57,12 +58,12 @@ async def test_promises_are_kept_on_the_local_log() -> None:
         )
         episodes = [
             [kill_at(settler, "settler.after-settling"), kill_at(attribution, "attribution.before-chains")],
-            [faults.postgres_restarted(chance, found), faults.wrong_clock(chance, found)],
-            [kill_at(content, "gateway.after-append", 2), faults.held_transaction(chance, found)],
-            [faults.stopped_before_commit(found.roles["second content api"], 1, 1.5)],
+            [server_faults.postgres_restarted(chance, found), process_faults.wrong_clock(chance, found)],
+            [kill_at(content, "gateway.after-append", 2), server_faults.held_transaction(chance, found)],
+            [process_faults.stopped_before_commit(found.roles["second content api"], 1, 1.5)],
         ]
         if found.disk is not None:
-            episodes.append([faults.disk_full(chance, found)])
+            episodes.append([server_faults.disk_full(chance, found)])
         await kept_through(found, episodes)
         await the_verdict_notices_damage(found)
 
@@ -93,17 +94,18 @@ async def test_promises_are_kept_on_kafka() -> None:
         await kept_through(
             found,
             [
-                [faults.broker_restarted(chance, found), kill_at(api, "gateway.after-commit")],
-                [faults.stopped(relay, cut=True), kill_at(scoring, "consumer.before-commit")],
+                [server_faults.broker_restarted(chance, found), kill_at(api, "gateway.after-commit")],
+                [process_faults.stopped(relay, cut=True), kill_at(scoring, "consumer.before-commit")],
             ],
         )
 
 
 def test_every_failpoint_of_a_process_that_runs_for_good_is_drawn() -> None:
-    drawn = {point for service in DEFINITIONS for role in ROLES for point in faults.points_of(service, role)}
-    assert drawn == POINTS - faults.ELSEWHERE
+    drawn = {point for service in DEFINITIONS for role in ROLES for point in process_faults.points_of(service, role)}
+    assert drawn == POINTS - process_faults.ELSEWHERE
     assert {
-        point.split(".")[0] for point in faults.ELSEWHERE - {"consumer.in-revoke", "scoring.before-split-commit"}
+        point.split(".")[0]
+        for point in process_faults.ELSEWHERE - {"consumer.in-revoke", "scoring.before-split-commit"}
     } == {
         "deadletters",
         "rebuild",

@@ -25,8 +25,9 @@ from services.scoring.definition import SCORING
 from shared.http.issuer import DevelopmentIssuer
 from shared.service import Definition
 from shared.settings import Settings
-from tests.chaos.clients import Clients, Scene
+from tests.chaos.clients import Clients
 from tests.chaos.history import History
+from tests.chaos.scene import Scene
 from tests.support.issuing import serving_keys
 from tests.support.processes import Launch, Role
 
