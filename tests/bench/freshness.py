@@ -4,7 +4,6 @@ import asyncio
 import json
 import time
 from collections.abc import Sequence
-from urllib.parse import urlsplit
 
 import msgspec
 from uuid_utils import uuid7
@@ -18,7 +17,7 @@ from tests.bench.commands import ORGANIZATION, POST, add_members
 from tests.bench.rows import Options, Outcome, Row, say
 from tests.bench.topics import PARTITIONS, Crowd, fill, joins
 from tests.support.roles import Authority, Services
-from tests.support.wire import Reply, Wire, request
+from tests.support.wire import Api
 
 COMMANDS_A_SECOND = 150
 SECONDS = 30.0
@@ -110,8 +109,8 @@ async def _run(
     }
     reading = authority.token("reader", organization=ORGANIZATION, scope="scores:read")
     warm = int(WARM_SECONDS * COMMANDS_A_SECOND)
-    writer = _Api(content, await _wires(content, WRITERS))
-    reader = _Api(scoring, await _wires(scoring, 1))
+    writer = await Api.open(content, WRITERS)
+    reader = await Api.open(scoring, 1)
     await _wait_for_members(reader, reading, boards)
     ages: list[float] = []
     posted = asyncio.Event()
@@ -138,41 +137,18 @@ async def _run(
     return late, ages[warm:]
 
 
-class _Api:
-    """A service, through some connections."""
-
-    def __init__(self, url: str, wires: Sequence[Wire]) -> None:
-        self._prefix = urlsplit(url).path
-        self._wires = wires
-        self._free: asyncio.Queue[Wire] = asyncio.Queue()
-        for wire in wires:
-            self._free.put_nowait(wire)
-
-    async def ask(self, method: str, path: str, token: str, body: bytes = b"") -> Reply:
-        headers = {"Authorization": f"Bearer {token}"} | ({"Idempotency-Key": str(uuid7())} if body else {})
-        wire = await self._free.get()
-        reply = await wire.ask(request(method, self._prefix + path, headers, body))
-        self._free.put_nowait(wire)
-        return reply
-
-    def close(self) -> None:
-        for wire in self._wires:
-            wire.close()
+def _signed(token: str) -> dict[str, str]:
+    return {"Authorization": f"Bearer {token}"}
 
 
-async def _wires(url: str, number: int) -> list[Wire]:
-    port = urlsplit(url).port
-    assert port is not None
-    return [await Wire.connect(port) for _ in range(number)]
-
-
-async def _post(writer: _Api, token: str, board: _Board, member: int, turn: int) -> None:
-    reply = await writer.ask("POST", f"/v1/communities/{board.community}/posts", token, BODY)
+async def _post(writer: Api, token: str, board: _Board, member: int, turn: int) -> None:
+    headers = {**_signed(token), "Idempotency-Key": str(uuid7())}
+    reply = await writer.ask("POST", f"/v1/communities/{board.community}/posts", headers, BODY)
     assert reply.status == 201, reply
     board.waiting[board.persons[member], turn] = time.perf_counter()
 
 
-async def _watch(reader: _Api, token: str, boards: Sequence[_Board], posted: asyncio.Event, ages: list[float]) -> None:
+async def _watch(reader: Api, token: str, boards: Sequence[_Board], posted: asyncio.Event, ages: list[float]) -> None:
     """Read the leaderboard over and over, one read at a time, where something is waited for."""
     while True:
         waited_for = [board for board in boards if board.waiting]
@@ -180,7 +156,7 @@ async def _watch(reader: _Api, token: str, boards: Sequence[_Board], posted: asy
             return
         for board in waited_for:
             path = f"/v1/communities/{board.community}/leaderboards/points?limit={MEMBERS}"
-            reply = await reader.ask("GET", path, token)
+            reply = await reader.ask("GET", path, _signed(token))
             now = time.perf_counter()
             assert reply.status == 200, reply
             points = {item.person: item.value for item in _read_page(reply.body).items}
@@ -189,13 +165,13 @@ async def _watch(reader: _Api, token: str, boards: Sequence[_Board], posted: asy
         await asyncio.sleep(POLL_SECONDS)
 
 
-async def _wait_for_members(reader: _Api, token: str, boards: Sequence[_Board]) -> None:
+async def _wait_for_members(reader: Api, token: str, boards: Sequence[_Board]) -> None:
     """Until scoring has folded all joins."""
     async with asyncio.timeout(60):
         for board in boards:
             for person in board.persons:
                 path = f"/v1/communities/{board.community}/leaderboards/points/members/{person}"
-                while (reply := await reader.ask("GET", path, token)).status != 200:
+                while (reply := await reader.ask("GET", path, _signed(token))).status != 200:
                     assert reply.status == 404, reply
                     await asyncio.sleep(0.1)
 

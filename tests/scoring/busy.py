@@ -2,31 +2,23 @@
 
 import asyncio
 import json
-import os
 import random
-import signal
-import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
-from urllib.parse import urlsplit
 
 import asyncpg
-import httpx
 from uuid_utils import uuid7
 
-from deploy.local.processes import free_port, spawn, stop
 from shared.messaging.local import LocalLog
 from tests.bench.commands import ORGANIZATION, add_members
 from tests.bench.topics import PARTITIONS, Crowd, fill, joins
-from tests.support.roles import Authority
+from tests.support.roles import Authority, Services
 from tests.support.streaming import reading
-from tests.support.system import ROOT
-from tests.support.wire import Reply, Wire, request
+from tests.support.wire import Api, Reply
 
 ROLES = (("content", "relay"), ("content", "api"), ("scoring", "consume"), ("scoring", "api"))
 COMMUNITIES = 60
@@ -46,7 +38,7 @@ READ_SECONDS = 0.05
 AGAIN_SECONDS = 0.2
 LATEST_SECONDS = 0.5
 """What could not be posted by then is not made up for."""
-READY_SECONDS = 60
+FOLDED_SECONDS = 60
 TOPICS = ("content.events", "campaigns.events", "scoring.events")
 
 Person = tuple[int, int]
@@ -75,7 +67,7 @@ class Busy:
         self._authority = authority
         self._urls = urls
         self._homes = homes
-        self._apis: dict[str, _Api] = {}
+        self._apis: dict[str, Api] = {}
         self._writers = asyncio.Semaphore(WRITERS)
         self._stop = asyncio.Event()
         self._random = random.Random(7)
@@ -88,8 +80,8 @@ class Busy:
             AssertionError: one was not.
         """
         self._apis = {
-            "content": await _Api.open(self._urls["content"], WRITERS),
-            "scoring": await _Api.open(self._urls["scoring"], WRITERS + READERS),
+            "content": await Api.open(self._urls["content"], WRITERS),
+            "scoring": await Api.open(self._urls["scoring"], WRITERS + READERS),
         }
         tasks = [self._post_on(commands_a_second), self._watch(3)]
         tasks += [read(self._random.randrange(COMMUNITIES)) for read in (self._read_boards, self._read_own) * 2]
@@ -130,7 +122,7 @@ class Busy:
         assert reply.status == 201, reply
         self.acknowledged[person] += 1
         if self._random.random() < 0.2:
-            await self._see_own_write(person, self.acknowledged[person], _header(reply, "consistency-token"))
+            await self._see_own_write(person, self.acknowledged[person], reply.header("consistency-token"))
 
     async def _see_own_write(self, person: Person, posts: int, token: str) -> None:
         path = f"/v1/communities/{self._homes[person[0]]}/leaderboards/points/me"
@@ -198,7 +190,7 @@ class Busy:
         asked_at = time.perf_counter()
         while (reply := await self._apis[service].ask(method, path, headers, body)).status == 503:
             problem = json.loads(reply.body)["type"]
-            assert _header(reply, "retry-after"), reply
+            assert reply.header("retry-after"), reply
             self.told_to_wait[problem] += 1
             await asyncio.sleep(AGAIN_SECONDS)
         self.longest = max(self.longest, time.perf_counter() - asked_at)
@@ -210,40 +202,8 @@ class Busy:
         return self._tokens[person]
 
 
-class _Api:
-    """A service, through some connections."""
-
-    def __init__(self, url: str, wires: Sequence[Wire]) -> None:
-        self._prefix = urlsplit(url).path
-        self._wires = wires
-        self._free: asyncio.Queue[Wire] = asyncio.Queue()
-        for wire in wires:
-            self._free.put_nowait(wire)
-
-    @classmethod
-    async def open(cls, url: str, connections: int) -> "_Api":
-        port = urlsplit(url).port
-        assert port is not None
-        return cls(url, [await Wire.connect(port) for _ in range(connections)])
-
-    async def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
-        wire = await self._free.get()
-        reply = await wire.ask(request(method, self._prefix + path, headers, body))
-        self._free.put_nowait(wire)
-        return reply
-
-    def close(self) -> None:
-        for wire in self._wires:
-            wire.close()
-
-
 def name_of(person: Person) -> str:
     return f"member-{person[0]}-{person[1]}"
-
-
-def _header(reply: Reply, name: str) -> str:
-    lines = reply.head.decode().split("\r\n")
-    return next(line.partition(": ")[2] for line in lines if line.lower().startswith(f"{name}: "))
 
 
 def _value(reply: Reply) -> Any:
@@ -258,34 +218,14 @@ async def running_services(dsns: Mapping[str, str], folder: Path) -> AsyncIterat
     for place, community in enumerate(homes):
         await add_members(dsns["content"], community, [name_of((place, member)) for member in range(MEMBERS)])
     await _publish_joins(dsns["log"], homes)
-    with Authority(folder) as authority:
-        environment = {**os.environ, **authority.environment, "QUNLI_LOG": "local", "QUNLI_LOCAL_LOG_URL": dsns["log"]}
-        processes: list[subprocess.Popen[bytes]] = []
-        urls: dict[str, str] = {}
-        try:
-            for service, role in ROLES:
-                port = free_port()
-                urls[service] = f"http://127.0.0.1:{port}/{service}"
-                processes.append(_start(service, role, environment, port, dsns[service], folder))
-            await _until_folded(dsns["scoring"], COMMUNITIES * MEMBERS + CROWD, READY_SECONDS)
-            await asyncio.gather(*map(_until_ready, urls.values()))
-            yield Busy(authority, urls, homes)
-            assert [process.poll() for process in processes] == [None] * len(ROLES), "a process has ended"
-        finally:
-            for process in processes:
-                stop(process, (signal.SIGTERM, 10), (signal.SIGKILL, 5))
-
-
-def _start(
-    service: str, role: str, environment: Mapping[str, str], port: int, dsn: str, folder: Path
-) -> "subprocess.Popen[bytes]":
-    return spawn(
-        [sys.executable, "-m", f"services.{service}", role],
-        log=folder / f"{service}-{role}.log",
-        death_signal=signal.SIGKILL,
-        environment={**environment, "QUNLI_PORT": str(port), "QUNLI_DATABASE_URL": dsn, "PYTHONPATH": str(ROOT)},
-        folder=ROOT,
-    )
+    with (
+        Authority(folder) as authority,
+        Services(authority, folder, QUNLI_LOG="local", QUNLI_LOCAL_LOG_URL=dsns["log"]) as services,
+    ):
+        processes = services.start_all((service, role, dsns[service]) for service, role in ROLES)
+        await _until_folded(dsns["scoring"], COMMUNITIES * MEMBERS + CROWD, FOLDED_SECONDS)
+        yield Busy(authority, {service: processes[service, "api"].url for service in ("content", "scoring")}, homes)
+        assert all(process.runs for process in processes.values()), "a process has ended"
 
 
 async def _publish_joins(dsn: str, homes: Sequence[str]) -> None:
@@ -314,14 +254,3 @@ async def _until_folded(dsn: str, rows: int, seconds: float) -> None:
 async def until_quiet(dsn: str, busy: Busy) -> None:
     """Until all that was acknowledged is folded."""
     await _until_folded(dsn, COMMUNITIES * MEMBERS + CROWD + busy.acknowledged.total(), 30)
-
-
-async def _until_ready(url: str) -> None:
-    async with asyncio.timeout(READY_SECONDS), httpx.AsyncClient() as client:
-        while True:
-            try:
-                if (await client.get(f"{url}/readyz")).status_code == 200:
-                    return
-            except httpx.TransportError:
-                pass
-            await asyncio.sleep(0.1)

@@ -97,6 +97,10 @@ class Process:
         return self._process.pid
 
     @property
+    def runs(self) -> bool:
+        return self._process.poll() is None
+
+    @property
     def said(self) -> str:
         """What it has written."""
         return self._log.read_text()
@@ -104,7 +108,7 @@ class Process:
     def wait_until_ready(self, within_seconds: float = READY_SECONDS) -> None:
         deadline = time.monotonic() + within_seconds
         said = ""
-        while time.monotonic() < deadline and self._process.poll() is None:
+        while time.monotonic() < deadline and self.runs:
             try:
                 answer = httpx.get(f"{self.url}/readyz", timeout=2)
                 if answer.status_code == 200:

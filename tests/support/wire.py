@@ -1,8 +1,9 @@
 """HTTP/1.1 with next to no cost of its own: one request at a time on a connection that stays open."""
 
 import asyncio
-from collections.abc import Mapping
-from typing import Any, NamedTuple
+from collections.abc import Mapping, Sequence
+from typing import Any, NamedTuple, Self
+from urllib.parse import urlsplit
 
 _LENGTH = b"content-length: "
 
@@ -83,3 +84,30 @@ class Wire(asyncio.Protocol):
         self.closed = True
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_exception(error or ConnectionError("the server closed a connection"))
+
+
+class Api:
+    """What a URL leads to, through some connections: whoever asks takes a free one."""
+
+    def __init__(self, url: str, wires: Sequence[Wire]) -> None:
+        self._prefix = urlsplit(url).path
+        self._wires = wires
+        self._free: asyncio.Queue[Wire] = asyncio.Queue()
+        for wire in wires:
+            self._free.put_nowait(wire)
+
+    @classmethod
+    async def open(cls, url: str, connections: int) -> Self:
+        port = urlsplit(url).port
+        assert port is not None
+        return cls(url, [await Wire.connect(port) for _ in range(connections)])
+
+    async def ask(self, method: str, path: str, headers: Mapping[str, str], body: bytes = b"") -> Reply:
+        wire = await self._free.get()
+        reply = await wire.ask(request(method, self._prefix + path, headers, body))
+        self._free.put_nowait(wire)
+        return reply
+
+    def close(self) -> None:
+        for wire in self._wires:
+            wire.close()
