@@ -2,9 +2,10 @@
 -- positions are those that facts have which this database has forgotten (shared/messaging/epochs.py).
 alter table database_epoch add column home text;   -- the database whose epoch this is; null: any
 
--- Which database this is: a cluster, and a database in it. A standby that takes over is the same one.
+-- Which database this is: a cluster, a database in it, and a table in that, which a dump makes anew even in its old place.
+-- A standby that takes over is the same one.
 create function this_database() returns text language sql stable as $$
-    select format('%s.%s', cluster.system_identifier, own.oid)
+    select format('%s/%s/%s', cluster.system_identifier, own.oid, 'database_epoch'::regclass::oid)
       from pg_control_system() as cluster, pg_database as own
      where own.datname = current_database()
 $$;
