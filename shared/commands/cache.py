@@ -5,7 +5,8 @@ from collections.abc import Iterable, Mapping
 
 from shared.eventstore import Head
 
-CACHED_STREAMS = 10_000
+CACHED_STREAMS = 2_000
+"""Streams that many write to are few, and most others are never written to again; 1 kB each, about."""
 
 
 class HeadCache:

@@ -24,6 +24,8 @@ from tests.soak.watching import Watch, watching
 
 COMMUNITIES = 6
 MEMBERS = 20
+STRANGERS = 120_000
+"""Who join first: as many as scoring's consumer remembers, so that its memory is as full as it gets."""
 CLIENTS = 32
 SHARE = 0.5
 """Of the measured capacity."""
@@ -56,13 +58,18 @@ class Soak:
         return failures / max(1, self.answered + failures)
 
 
-async def soak(system: Stand, seconds: float, *, burst_seconds: float, seed: int, samples: TextIO | None) -> Soak:
-    """Measure the capacity, then load the system with its share for so long."""
+async def soak(
+    system: Stand, seconds: float, *, strangers: int, burst_seconds: float, seed: int, samples: TextIO | None
+) -> Soak:
+    """Fill the caches, measure the capacity, then load the system with its share for so long."""
     done = Soak()
     async with watching(system) as watch:
         load = Load(system.apis, system.authority, random.Random(seed))
         await load.found(COMMUNITIES, members=MEMBERS)
-        say(f"{COMMUNITIES} communities founded; burst of {burst_seconds:.0f} s")
+        say(f"{COMMUNITIES} communities founded; {strangers:,} strangers join")
+        await load.join_strangers(strangers, CLIENTS)
+        await _until_drained(watch)
+        say(f"all have joined; burst of {burst_seconds:.0f} s")
         done.capacity = await _capacity(load, watch, burst_seconds)
         done.rate = done.capacity * SHARE
         say(f"capacity {done.capacity:,.0f} requests/s; {seconds:,.0f} s at {done.rate:,.0f}/s")
@@ -112,6 +119,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(prog="make soak", description=__doc__)
     parser.add_argument("--minutes", type=float, default=float(os.environ.get("MINUTES") or 30))
     parser.add_argument("--log", choices=("kafka", "local"), default=os.environ.get("LOG") or "kafka")
+    parser.add_argument("--strangers", type=int, default=STRANGERS)
     parser.add_argument("--burst-seconds", type=float, default=20.0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--samples", type=Path, help="file to which all samples are written, as lines of JSON")
@@ -124,7 +132,14 @@ def main() -> int:
         say(f"{len(system.processes)} processes on {options.log} are ready")
         with asyncio.Runner(loop_factory=uvloop.new_event_loop) as runner:
             done = runner.run(
-                soak(system, seconds, burst_seconds=options.burst_seconds, seed=options.seed, samples=samples)
+                soak(
+                    system,
+                    seconds,
+                    strangers=options.strangers,
+                    burst_seconds=options.burst_seconds,
+                    seed=options.seed,
+                    samples=samples,
+                )
             )
     unbounded = report.judged(done.series)
     print(report.table(done.series, unbounded))

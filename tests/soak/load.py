@@ -122,6 +122,16 @@ class Load:
                 await act(community)
             self._communities.append(community)
 
+    async def join_strangers(self, number: int, clients: int) -> None:
+        """Let so many join whom nobody will hear of again."""
+        left = itertools.islice(itertools.cycle(self._communities), number)
+
+        async def client() -> None:
+            for community in left:
+                await self._join(community)
+
+        await asyncio.gather(*(client() for _ in range(clients)))
+
     async def at_rate(self, a_second: float, seconds: float) -> None:
         """Act so often, whatever the answers take. Durations count from when a request was due."""
         open_: set[asyncio.Task[None]] = set()

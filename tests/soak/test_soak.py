@@ -71,7 +71,7 @@ def test_what_was_sampled_too_rarely_is_not_held_for_bounded() -> None:
 def test_a_short_soak_loads_and_judges_the_real_system(tmp_path: Path) -> None:
     samples = tmp_path / "samples.jsonl"
     code, said = run_tool(
-        "tests.soak", "--minutes", str(SECONDS / 60), "--burst-seconds", "2", "--log", "local", "--samples", samples,
+        "tests.soak", "--minutes", str(SECONDS / 60), "--strangers", "40", "--burst-seconds", "2", "--log", "local", "--samples", samples,
         timeout_seconds=280,
     )  # fmt: skip
     assert code == (1 if "NOT BOUNDED" in said or "NOT SERVED" in said else 0), said
