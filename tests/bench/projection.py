@@ -16,6 +16,7 @@ from tests.bench import loop, servers
 from tests.bench.processes import run_measured
 from tests.bench.rows import Options, Outcome, Row, say
 from tests.bench.topics import Crowd, fill, joins, mixed, posts
+from tests.support.databases import let_copies_take_facts
 
 FACTS = 300_000
 PERSONS = 50_000
@@ -111,6 +112,7 @@ class _Sides:
         await connection.close()
         await self._postgres.ensure_database("joined")
         await migrate(self._postgres.dsn("joined"), *SCORING.migrations)
+        await let_copies_take_facts(self._postgres.dsn("joined"))
         seconds = await self._run("scoring", "joined", [JOINS], joined)
         assert await self._number("joined", "select count(*) from journal") == joined
         say(f"joins folded at {joined / seconds:,.0f}/s")

@@ -41,11 +41,13 @@ class Databases:
             name = f"template_{len(self._templates)}"
             await self._postgres.ensure_database(name)
             await migrate(self._postgres.dsn(name), *folders)
-            await self._let_copies_be_written_to(name)
+            await let_copies_take_facts(self._postgres.dsn(name))
             self._templates[folders] = name
         return self._templates[folders]
 
-    async def _let_copies_be_written_to(self, name: str) -> None:
-        connection = await asyncpg.connect(self._postgres.dsn(name))
-        await connection.execute("update database_epoch set home = null")
-        await connection.close()
+
+async def let_copies_take_facts(dsn: str) -> None:
+    """What is copied of this database is no restored backup."""
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("update database_epoch set home = null")
+    await connection.close()

@@ -1,11 +1,13 @@
 """A copy of a database, as it comes out of a backup, before its epoch is raised."""
 
+import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import asyncpg
 import pytest
 
+from deploy.local.postgres import binaries
 from services.membership.definition import MEMBERSHIP
 from shared.messaging.epochs import raise_epoch
 from shared.messaging.local import LocalLog
@@ -34,6 +36,19 @@ async def test_a_copy_records_nothing_until_its_epoch_is_raised(databases: Datab
                 await log.close()
             assert await found(copy, tmp_path) == "201"
         assert await found(dsn, tmp_path) == "201"
+
+
+async def test_so_does_a_backup_that_is_restored_in_its_old_place(databases: Databases, tmp_path: Path) -> None:
+    dump, programs = tmp_path / "membership.dump", binaries() / "bin"
+    async with databases.fresh() as dsn:
+        await migrate(dsn, *MEMBERSHIP.migrations)
+        assert await found(dsn, tmp_path) == "201"
+        backed_up = await facts(dsn)
+        subprocess.run([programs / "pg_dump", "--format=custom", f"--file={dump}", dsn], check=True)
+        assert await found(dsn, tmp_path) == "201"
+        subprocess.run([programs / "pg_restore", "--clean", "--no-owner", f"--dbname={dsn}", dump], check=True)
+        assert await found(dsn, tmp_path) == "database-restored"
+        assert await facts(dsn) == backed_up
 
 
 async def found(dsn: str, folder: Path) -> str:
