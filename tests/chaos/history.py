@@ -16,7 +16,7 @@ class Acknowledged:
 
     Attributes:
         type: of the fact it becomes, as the service stores it.
-        marker: what that fact and no other bears: see `checker.marker_of`.
+        marker: what that fact and no other bears: see `command_checks.marker_of`.
         id: that the answer gave to what was made; empty where it gave none.
         key: its Idempotency-Key; None for commands that have none.
         token: its consistency tokens.
