@@ -60,6 +60,8 @@ class Busy:
         self.reads: Counter[str] = Counter()
         self.told_to_wait: Counter[str] = Counter()
         self.longest = 0.0
+        self._asked_for = 0
+        self._began_at = self._acknowledged_at = self._stopped_at = 0.0
         self._sent: Counter[Person] = Counter()
         self._seen: dict[tuple[str, Person], int] = {}
         self._listed: Counter[tuple[str, int]] = Counter()
@@ -85,6 +87,8 @@ class Busy:
         }
         tasks = [self._post_on(commands_a_second), self._watch(3)]
         tasks += [read(self._random.randrange(COMMUNITIES)) for read in (self._read_boards, self._read_own) * 2]
+        self._asked_for = commands_a_second
+        self._began_at = self._acknowledged_at = time.perf_counter()
         try:
             async with asyncio.TaskGroup() as group:
                 for task in tasks:
@@ -93,9 +97,20 @@ class Busy:
                     yield
                 finally:
                     self._stop.set()
+                    self._stopped_at = time.perf_counter()
         finally:
             for api in self._apis.values():
                 api.close()
+
+    def told(self) -> str:
+        """The rate that was truly reached, up to the last post that was acknowledged, and what else there was; in one line."""
+        posts, seconds = self.acknowledged.total(), self._acknowledged_at - self._began_at
+        rate = posts / seconds if posts else 0
+        return (
+            f"reached {rate:.0f} of {self._asked_for} posts/s in {seconds:.0f} s; "
+            f"under load for {self._stopped_at - self._began_at:.0f} s, read {dict(self.reads)}, "
+            f"longest {self.longest:.2f} s, told to come again {dict(self.told_to_wait)}"
+        )
 
     async def _post_on(self, commands_a_second: int) -> None:
         """One person after the other, through all communities; never more at a time than there are writers, so the rate
@@ -121,10 +136,12 @@ class Busy:
         reply = await self._ask("content", "POST", path, headers, json.dumps(POST).encode())
         assert reply.status == 201, reply
         self.acknowledged[person] += 1
+        self._acknowledged_at = time.perf_counter()
         if self._random.random() < 0.2:
             await self._see_own_write(person, self.acknowledged[person], reply.header("consistency-token"))
 
     async def _see_own_write(self, person: Person, posts: int, token: str) -> None:
+        assert token, "a post was answered without a consistency token"
         path = f"/v1/communities/{self._homes[person[0]]}/leaderboards/points/me"
         reply = await self._get(path, person, token)
         self._check("own write", person, _value(reply)["value"], least=POINTS * posts)
@@ -213,7 +230,9 @@ def _value(reply: Reply) -> Any:
 
 @asynccontextmanager
 async def running_services(dsns: Mapping[str, str], folder: Path) -> AsyncIterator[Busy]:
-    """Start the roles over these databases (`content`, `scoring`, `log`), with communities whose members are known."""
+    """Start the roles over these databases (`content`, `scoring`, `log`), with communities whose members are known. Whatever
+    fails bears a note of the rate that was reached.
+    """
     homes = [str(uuid7()) for _ in range(COMMUNITIES)]
     for place, community in enumerate(homes):
         await add_members(dsns["content"], community, [name_of((place, member)) for member in range(MEMBERS)])
@@ -224,8 +243,13 @@ async def running_services(dsns: Mapping[str, str], folder: Path) -> AsyncIterat
     ):
         processes = services.start_all((service, role, dsns[service]) for service, role in ROLES)
         await _until_folded(dsns["scoring"], COMMUNITIES * MEMBERS + CROWD, FOLDED_SECONDS)
-        yield Busy(authority, {service: processes[service, "api"].url for service in ("content", "scoring")}, homes)
-        assert all(process.runs for process in processes.values()), "a process has ended"
+        busy = Busy(authority, {service: processes[service, "api"].url for service in ("content", "scoring")}, homes)
+        try:
+            yield busy
+            assert all(process.runs for process in processes.values()), "a process has ended"
+        except Exception as error:
+            error.add_note(busy.told())
+            raise
 
 
 async def _publish_joins(dsn: str, homes: Sequence[str]) -> None:

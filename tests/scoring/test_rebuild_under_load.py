@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-import time
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -37,13 +36,14 @@ async def dsns(databases: Databases, anyio_backend: str) -> AsyncIterator[Dsns]:
 
 @pytest.mark.timeout(300)
 async def test_nobody_notices_a_rebuild_that_is_killed_twice_and_then_swapped(dsns: Dsns, tmp_path: Path) -> None:
-    """150 posts a second; boards, own places, points, entries and a stream are read all the while."""
+    """150 posts a second, if the machine can: the output and every failure tell the rate that was reached. Boards, own
+    places, points, entries and a stream are read all the while.
+    """
     scoring, log = dsns["scoring"], dsns["log"]
     async with running_services(dsns, tmp_path) as busy:
         connection = await asyncpg.connect(scoring)
         try:
             was = await connection.fetchval("select 'public.standings'::regclass::oid")
-            started_at = time.perf_counter()
             async with busy.at(COMMANDS_A_SECOND):
                 await asyncio.sleep(0.5)
                 code, _ = await run_command(scoring, "--swap", failing="rebuild.before-page-commit=kill@4", log=log)
@@ -57,18 +57,15 @@ async def test_nobody_notices_a_rebuild_that_is_killed_twice_and_then_swapped(ds
                 assert "the rebuilt tables are the live ones now; 0 rows were different" in told
                 assert await connection.fetchval("select 'public.standings'::regclass::oid") != was
                 await asyncio.sleep(0.5)
-            seconds = time.perf_counter() - started_at
+            print(busy.told())
             await until_quiet(scoring, busy)
             await check_numbers(connection, busy)
         finally:
             await connection.close()
         code, told = await run_command(scoring, log=log)
         assert code == 0, told
-    rate = busy.acknowledged.total() / seconds
-    print(f"{rate:.0f} posts/s for {seconds:.0f} s, read {dict(busy.reads)}, longest {busy.longest:.2f} s,")
-    print(f"told to come again {dict(busy.told_to_wait)}")
-    assert busy.longest < LONGEST_SECONDS
-    assert {"board", "place", "balance", "entries", "own write", "stream"} == busy.reads.keys()
+        assert busy.longest < LONGEST_SECONDS
+        assert {"board", "place", "balance", "entries", "own write", "stream"} == busy.reads.keys()
 
 
 async def check_numbers(connection: asyncpg.Connection, busy: Busy) -> None:
