@@ -169,6 +169,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     reports = [
         each for kind in ("passed", "failed") for each in terminalreporter.getreports(kind) if each.when == "call"
     ]
+    properties = [property for each in reports for property in each.user_properties]
     for server, name in BACKED_BY.items():
-        versions = [dict(each.user_properties)[server] for each in reports if server in dict(each.user_properties)]
+        versions = [version for kind, version in properties if kind == server]
         terminalreporter.write_line(f"{len(versions)} tests ran against {name} {max(versions, default='')}".rstrip())

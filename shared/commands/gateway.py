@@ -154,13 +154,16 @@ class Gateway:
         """The half to run now, where the other can run beside it; clients that were answered together ask together again,
         and one batch of them all would leave this process idle meanwhile.
         """
+        if len(batch) < HALVED_FROM:
+            return batch
         middle = len(batch) // 2
-        first, second = Held(), batch[middle:]
-        first.add(name for waiting in batch[:middle] for name in waiting.names)
-        if len(batch) < HALVED_FROM or any(first.conflicts(waiting.names) for waiting in second):
+        first, second = batch[:middle], batch[middle:]
+        held = Held()
+        held.add(name for waiting in first for name in waiting.names)
+        if any(held.conflicts(waiting.names) for waiting in second):
             return batch
         self._queue.extendleft(reversed(second))
-        return batch[:middle]
+        return first
 
     async def _run_batch(self, batch: Sequence[_Waiting], *, wait: bool) -> None:
         if not batch:

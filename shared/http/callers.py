@@ -119,7 +119,7 @@ async def authenticate(request: Request) -> Caller:
     tokens = cast(Tokens, request.scope["app"].state.tokens)
     got = received(request)
     if got.caller is not None:
-        return cast(Caller, got.caller)
+        return got.caller
     identity = await tokens.identity(got.headers.get(b"authorization"))
     acting = got.headers.get(b"acting-person")
     if acting is not None:

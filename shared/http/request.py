@@ -1,19 +1,15 @@
 """What the edge has already read of a request, for the dependencies of the routes."""
 
-from typing import Any, Final, Protocol
+from typing import TYPE_CHECKING, Any, Final
 
 from starlette.requests import HTTPConnection
 
 from shared.commands.cause import Request
 
+if TYPE_CHECKING:
+    from shared.http.callers import Caller
+
 KEY: Final = "qunli.request"
-
-
-class Keyed(Protocol):
-    """Who has idempotency keys."""
-
-    @property
-    def key(self) -> str: ...
 
 
 class Received:
@@ -42,7 +38,7 @@ class Received:
         self.answers: dict[str, Any] = {}
         self.bodiless = bodiless
         self.route = route
-        self.caller: Keyed | None = None
+        self.caller: Caller | None = None
 
     def cause(self) -> Request:
         """This request, as the cause of what it changes."""
