@@ -197,7 +197,7 @@ async def _fold_purchases(
         fold.orders.fold(met, met.message, seq)
     for seq, met in batch:
         fold.memory.next_seq = seq
-        fold.add(met)
+        fold.add([met])
 
 
 async def _scorecards(connection: Any, numbers: set[int]) -> Mapping[int, Scorecard]:

@@ -5,7 +5,7 @@ In a packed row every value follows its length in bytes, and -1 stands for null.
 
 from binascii import unhexlify
 from collections.abc import AsyncIterator, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from struct import Struct
 from typing import Any
 
@@ -13,7 +13,6 @@ _SIGNATURE = b"PGCOPY\n\xff\r\n\0" + bytes(8)
 _END = b"\xff\xff"
 _EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
 _EPOCH_ORDINAL = date(2000, 1, 1).toordinal()
-_MICROSECOND = timedelta(microseconds=1)
 _NULL = b"\xff\xff\xff\xff"
 _SMALLINT = Struct("!ih")
 _INTEGER = Struct("!ii")
@@ -39,7 +38,8 @@ def row(types: str) -> Struct:
 
 def micros(instant: datetime) -> int:
     """A timestamptz."""
-    return (instant - _EPOCH) // _MICROSECOND
+    since = instant - _EPOCH
+    return (since.days * 86_400 + since.seconds) * 1_000_000 + since.microseconds
 
 
 def days(day: date) -> int:

@@ -1,6 +1,6 @@
 """Fold the facts of one lane in journal order, in memory: scorecards change, and the rows that tell of it come out."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from datetime import date, datetime
 from typing import Any
 
@@ -58,14 +58,17 @@ class LaneFold:
         self.touched: dict[Standing, Touched] = {}
         self._rulesets = rulesets
 
-    def add(self, met: Met) -> None:
-        """Fold the next fact.
+    def add(self, batch: Iterable[Met]) -> None:
+        """Fold the next facts.
 
         Raises:
-            Poison: it takes back what was never done, or an id in it is none.
+            Poison: one takes back what was never done, or an id in it is none.
         """
-        _FOLDS[type(met.message)](self, met, met.message)
-        self.memory.next_seq += 1
+        memory = self.memory
+        for met in batch:
+            message = met.message
+            _FOLDS[type(message)](self, met, message)
+            memory.next_seq += 1
 
     def finish(self) -> None:
         """Bring the rank keys of what was touched up to date."""

@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from datetime import date, datetime
 from enum import IntEnum
 from typing import Annotated, Any, ClassVar
-from uuid import UUID
 
 import msgspec
 
@@ -14,6 +13,9 @@ from shared.messaging.facts import InboundFact, Poison
 Name = Annotated[str, msgspec.Meta(min_length=1, max_length=64)]
 Uuid = Annotated[str, msgspec.Meta(min_length=36, max_length=36)]
 """A UUID as text. Strings hash much faster than `uuid.UUID`; the columns refuse what is not one."""
+
+ComparedUuid = Annotated[str, msgspec.Meta(pattern="^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$", max_length=36)]
+"""A UUID as text in the one form that it may have, where facts are found to belong together by it."""
 
 Instant = Annotated[datetime, msgspec.Meta(tz=True)]
 Money = Annotated[int, msgspec.Meta(ge=0, le=10**12)]
@@ -159,7 +161,7 @@ class PurchaseRecorded(_Fact, frozen=True, gc=False):
     kind: ClassVar = Kind.PURCHASE_RECORDED
 
     person: Name = msgspec.field(name="buyer")
-    purchase: UUID
+    purchase: ComparedUuid
     order_id: Name
     currency: Annotated[str, msgspec.Meta(pattern="^[A-Z]{3}$")]
     amount: Money = msgspec.field(name="paid_minor")
@@ -183,7 +185,7 @@ class PurchaseAttributed(_Fact, frozen=True, gc=False):
     amount: ClassVar[None] = None
 
     person: Name = msgspec.field(name="buyer")
-    purchase: UUID
+    purchase: ComparedUuid
     chain: list[Link]
 
     @property
@@ -195,15 +197,15 @@ class PurchaseRefunded(_Fact, frozen=True, gc=False):
     kind: ClassVar = Kind.PURCHASE_REFUNDED
 
     person: Name = msgspec.field(name="buyer")
-    purchase: UUID
-    refund: UUID
+    purchase: ComparedUuid
+    refund: ComparedUuid
     amount: Annotated[int, msgspec.Meta(ge=1, le=10**12)] = msgspec.field(name="amount_minor")
     refunded: Money | msgspec.UnsetType = msgspec.field(name="refunded_minor")
     """Of the purchase, this included. Never missing in a message; the journal does not keep it."""
 
     @property
     def details(self) -> Mapping[str, Any]:
-        return {"refund": str(self.refund)}
+        return {"refund": self.refund}
 
 
 Done = PostPublished | CommentAdded | ReactionAdded | ContentShared

@@ -68,9 +68,10 @@ def _journaled(lane: int, row: Any) -> Journaled:
 
 def _message(kind: Kind, row: Any) -> Message:
     message = Undone if row["void"] else message_of_kind(kind)
+    act_id = None if row["act_id"] is None else str(row["act_id"])
     known = dict(row) | {
-        "purchase": row["act_id"],
-        "act_id": None if row["act_id"] is None else str(row["act_id"]),
+        "purchase": act_id,
+        "act_id": act_id,
         "act_local_day": row["act_day"],
         "act_occurred_at": row["occurred_at"],
         "counts": row["ruleset"] is not None,

@@ -88,7 +88,7 @@ class OrderBook:
         order = Order(
             buyer=met.person,
             community=met.community,
-            purchase=str(message.purchase),
+            purchase=message.purchase,
             order_id=message.order_id,
             currency=message.currency,
             occurred_at=message.occurred_at,
@@ -118,7 +118,7 @@ class OrderBook:
             raise Poison(
                 fact, f"{order.refunded} of {order.paid} refunded after this, by its own account {message.refunded}"
             )
-        cause = Cause(fact.event_id, str(message.refund), message.occurred_at, message.local_day)
+        cause = Cause(fact.event_id, message.refund, message.occurred_at, message.local_day)
         self._book(fact, order, due, cause, seq)
         return Worth(order, step=0 if order.net_paid else -1, points=_points(order) - points)
 
@@ -138,7 +138,7 @@ class OrderBook:
 
 def key_of(message: PurchaseFact) -> OrderKey:
     """Which order a fact is about."""
-    return message.organization, message.person, message.community, str(message.purchase)
+    return message.organization, message.person, message.community, message.purchase
 
 
 def purchases_of(batch: Iterable[Met], first_seq: int) -> list[tuple[Met, PurchaseFact, int]]:

@@ -2,7 +2,8 @@
 
 aiokafka makes of a record one object per header, per name and per value, then a record, then a tuple. That costs more
 than folding the fact, and consumers look at five of ten headers. So here the bytes of a batch become facts at once. What
-our relay does not write so (batches that are compressed or in an old format, other headers) is read the long way.
+our relay does not write so (batches that are compressed, compacted or in an old format, other headers) is read the long
+way.
 
 Format: https://kafka.apache.org/documentation/#recordbatch. Numbers in records are zigzag varints.
 """
@@ -42,7 +43,6 @@ _TYPED = len(_TYPE) + 1
 _POSITION = "\x16ce_position"
 _PREVIOUS = "\x16ce_previous"
 _NAMED = len(_POSITION) + 1
-_TWO_BYTES = (1 << 14) - 1
 
 
 def as_facts(value: bytes) -> bytes:
@@ -65,12 +65,15 @@ def read_batches(data: bytes, where: TopicPartition) -> Iterator[tuple[Sequence[
             return  # the broker cuts off what has no room in its answer
         rest = at + _BEGINNING.size
         checksum, attributes, last, count = _REST.unpack_from(data, rest) if magic == 2 else (0, 0, 0, 0)
-        if magic != 2 or attributes & _COMPRESSED_OR_CONTROL:
+        if magic != 2 or attributes & _COMPRESSED_OR_CONTROL or count != last + 1:
             yield _read_the_long_way(data[at:end], where)
         elif calc_crc32c(memoryview(data)[at + _AFTER_CHECKSUM : end]) != checksum:
             raise CorruptRecordException(f"{where.topic}/{where.partition}: the batch at {base} has another checksum")
         else:
-            yield _read_records(data, text, at + _RECORDS, base, count, where), base + last + 1
+            try:
+                yield _read_records(data, text, at + _RECORDS, base, count, where), base + last + 1
+            except IndexError:  # sizes that are not read in place led out of the data
+                yield _read_the_long_way(data[at:end], where)
         at = end
 
 
@@ -85,13 +88,14 @@ def _read_the_long_way(data: bytes, where: TopicPartition) -> tuple[Sequence[Inb
 
 
 def _read_records(data: bytes, text: str, at: int, base: int, count: int, where: TopicPartition) -> list[InboundFact]:
-    """The records of one batch, from `at`. `text` is `data`, a character for a byte: what is cut out of it need not be
-    decoded. Numbers of one or two bytes are read in place, since a call costs more than the reading."""
+    """The records of one batch without gaps, from `at`. `text` is `data`, a character for a byte: what is cut out of it
+    need not be decoded. Sizes are read in place, as numbers of one or two bytes, since a call costs more than the reading.
+    Where they are others, the headers are not found in their places."""
     topic, partition = where
     facts: list[InboundFact] = []
     add, starts, last_of = facts.append, text.startswith, text.rfind
     last = ""
-    for _ in range(count):
+    for offset in range(base, base + count):
         begin = at
         size = data[at]
         at += 1
@@ -102,31 +106,23 @@ def _read_records(data: bytes, text: str, at: int, base: int, count: int, where:
         at += 1  # attributes, of which there are none
         while data[at] > 127:
             at += 1  # the timestamp
-        delta = data[at + 1]
-        at += 2
-        if delta > 127:
-            delta = delta & 127 | data[at] << 7
-            at += 1
-        key_size = data[at]
+        at += 3 if data[at + 1] > 127 else 2  # the offset
         key_at = at + 1
-        key_end = value_at = key_at + (key_size >> 1 & 63)
-        value_size = data[value_at]
+        key_end = value_at = key_at + (data[at] >> 1)
+        size = data[value_at]
         value_at += 1
-        if value_size > 127:
-            value_size = value_size & 127 | data[value_at] << 7
+        if size > 127:
+            size = size & 127 | data[value_at] << 7
             value_at += 1
-        headers_at = value_at + (value_size >> 1)
+        headers_at = value_at + (size >> 1)
         type_at = headers_at + _UP_TO_TYPE
         position_at = last_of(_POSITION, type_at, end) + _NAMED
         previous_at = position_at + (data[position_at - 1] >> 1) + _NAMED
-        if (
-            (size | value_size | delta) > _TWO_BYTES
-            or key_size > 127
-            or (size | value_size | delta | key_size) & 1  # negative, as the size of what is not there
-            or not starts(_FIRST, headers_at)
-            or not starts(_TYPE, type_at)
-            or not starts(_PREVIOUS, previous_at - _NAMED)
-            or previous_at + (data[previous_at - 1] >> 1) != end
+        if not (
+            starts(_FIRST, headers_at)
+            and starts(_TYPE, type_at)
+            and starts(_PREVIOUS, previous_at - _NAMED)
+            and previous_at + (data[previous_at - 1] >> 1) == end
         ):
             fact, at = _read_record(data, begin, base, where)
             add(fact)
@@ -142,7 +138,7 @@ def _read_records(data: bytes, text: str, at: int, base: int, count: int, where:
             InboundFact(
                 topic,
                 partition,
-                base + (delta >> 1),
+                offset,
                 key if key.isascii() else data[key_at:key_end].decode("utf-8", "replace"),
                 text[type_at : type_at + (data[type_at - 1] >> 1)],
                 text[type_at - _TYPED - _ID : type_at - _TYPED],

@@ -223,6 +223,8 @@ async def test_a_batch_that_fails_publishes_nothing(pool: "asyncpg.Pool[asyncpg.
         ("one missing", "by its own account 600"),
         ("more commissionable", "more is commissionable than was paid"),
         ("beyond the calendar", "end of all calendars"),
+        ("in another form", "cannot be read"),
+        ("no id", "cannot be read"),
     ],
 )
 async def test_what_does_not_fit_to_its_purchase_parks_its_buyer(
@@ -243,6 +245,8 @@ async def test_what_does_not_fit_to_its_purchase_parks_its_buyer(
             late := story.bought("bo", community, 1000, at=last),
             story.attributed(late, "ana", at=last),
         ],
+        "in another form": [bought, story.refunded(bought, 1, purchase="0190A0A0-0000-7000-8000-000000000000")],
+        "no id": [bought, story.refunded(bought, 1, refund="0190a0a0-0000-7000-8000-000000000000\n")],
     }[wrong]
     await Lanes(ScoringProjection(), pool).fold(as_records([*facts, story.published("ana", community)]))
     assert [why in row["reason"] for row in await pool.fetch("select reason from dead_letters")] == [True]

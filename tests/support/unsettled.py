@@ -19,7 +19,8 @@ NOT_MEASURED = -1.0
 async def watched(definition: Definition[Any], served: Served) -> AsyncIterator[None]:
     """Measured anew on entering, and then every two seconds."""
     for gauge in (metrics.UNSETTLED, metrics.UNSETTLED_OLDEST_AGE_SECONDS):
-        gauge.labels(definition.name).set(NOT_MEASURED)  # what an earlier test left may be the number that is waited for
+        # What an earlier test left may be the number that is waited for.
+        gauge.labels(definition.name).set(NOT_MEASURED)
     make = definition.upkeep["watch"]
     async with running({"watch": make(served.kernel.writer)}):
         yield

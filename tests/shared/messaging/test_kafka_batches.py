@@ -35,7 +35,10 @@ class Written:
     headers: Headers
 
 
-def batch(records: Sequence[Written], *, first: int = 0, compression: int = 0, timestamp: int = 1) -> bytes:
+def batch(
+    records: Sequence[Written], *, first: int = 0, compression: int = 0, timestamp: int = 1, gap: int = 0
+) -> bytes:
+    """`gap`: so many records after each one were compacted away."""
     builder = DefaultRecordBatchBuilder(
         magic=2,
         compression_type=compression,
@@ -45,10 +48,10 @@ def batch(records: Sequence[Written], *, first: int = 0, compression: int = 0, t
         base_sequence=-1,
         batch_size=1 << 24,
     )
-    for offset, record in enumerate(records):
+    for number, record in enumerate(records):
         builder.append(
-            offset,
-            timestamp=timestamp + 1000 * offset,
+            number * (1 + gap),
+            timestamp=timestamp + 1000 * number,
             key=record.key,
             value=record.value,
             headers=list(record.headers),
@@ -153,12 +156,29 @@ RECORDS = st.builds(Written, st.none() | st.binary(max_size=200), st.none() | st
     first=st.integers(0, 2**40),
     timestamp=st.integers(0, 2**45),
     compression=st.sampled_from([0, GZIP]),
+    gap=st.sampled_from([0, 0, 3]),
 )
 def test_any_batch_is_read_as_aiokafka_reads_it(
-    records: list[Written], first: int, timestamp: int, compression: int
+    records: list[Written], first: int, timestamp: int, compression: int, gap: int
 ) -> None:
-    data = batch(records, first=first, timestamp=timestamp, compression=compression)
+    data = batch(records, first=first, timestamp=timestamp, compression=compression, gap=gap)
     assert facts_of(data) == as_aiokafka_reads(data, offset=first)
+
+
+def test_a_compacted_batch() -> None:
+    data = batch([usual(1), usual(2), usual(3)], first=5, gap=3)
+    assert [fact.offset for fact in facts_of(data)] == [5, 9, 13]
+    assert facts_of(data) == as_aiokafka_reads(data, offset=5)
+
+
+def test_a_batch_of_more_records_than_two_bytes_count() -> None:
+    data = batch([Written(None, None, [])] * 20_000)
+    assert facts_of(data) == as_aiokafka_reads(data)
+
+
+def test_data_that_ends_where_a_size_should_follow() -> None:
+    data = batch([usual(0), Written(b"", b"", [("x", b"y" * 100 + b"\x16ce_position")])])
+    assert facts_of(data) == as_aiokafka_reads(data)
 
 
 def test_a_batch_in_the_old_format() -> None:
