@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from services.scoring.inbound import Kind
 from services.scoring.projections import ScoringProjection
 from services.scoring.rebuild import Rebuild
 from services.scoring.undoing import Undoing, undo
@@ -238,4 +239,23 @@ async def test_a_rebuild_that_had_folded_what_was_undone_later_begins_anew(told:
     for topic in TOPICS:
         await told.restore(topic, backup)
     await told.recover()
+    assert await _served(told) == await expected_of(told.pool, told.dsn, before)
+
+
+async def test_void_rows_that_came_since_the_rebuild_began_count_for_nothing(told: Told) -> None:
+    """Marking them makes every rebuild begin anew; should one not, it passes them over all the same."""
+    story = Story()
+    community = story.community()
+    before = [story.joined(person, community) for person in PEOPLE]
+    await told.tell(before)
+    await told.hear()
+    shadow = await open_shadow(told.dsn, name="scoring rebuild", size=5)
+    rebuild = Rebuild(shadow, range(LANES), page_rows=7, say=lambda _: None)
+    await rebuild.prepare()
+    await told.tell(month(story, community, "undone"))
+    await told.hear()
+    await told.pool.execute("update journal set void = true where kind <> $1", Kind.MEMBER_JOINED)
+    await rebuild.catch_up()
+    await rebuild.swap()
+    await shadow.close()
     assert await _served(told) == await expected_of(told.pool, told.dsn, before)
