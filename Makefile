@@ -32,7 +32,7 @@ reset: install ## Remove all local data
 	@exec $(RUN) -m deploy.local.reset
 
 test: check ## Run everything that CI runs [WORKERS=2]
-	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile </dev/null
+	@$(RUN) -m pytest --numprocesses $(WORKERS) --dist loadfile --no-loadscope-reorder </dev/null
 
 check: install ## Check style, types and who may import whom
 	@.venv/bin/ruff check .

@@ -1,5 +1,6 @@
 """What every test may ask for: real servers, fresh databases, fresh names."""
 
+import os
 import shutil
 import tempfile
 import uuid
@@ -148,6 +149,16 @@ def servers_of(item: pytest.Item) -> set[str]:
     """The real servers that a test asks for."""
     asked = {name.removeprefix("private_") for name in getattr(item, "fixturenames", ())}
     return (asked | {mark.name for mark in item.iter_markers()}) & BACKED_BY.keys()
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Where several processes share the files, those whose tests may take longest come first: none is left for the end."""
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        longest: dict[Path, float] = {}
+        for item in items:
+            marked = item.get_closest_marker("timeout")
+            longest[item.path] = max(longest.get(item.path, 0.0), marked.args[0] if marked else 0.0)
+        items.sort(key=lambda item: -longest[item.path])
 
 
 def pytest_collection_finish(session: pytest.Session) -> None:
