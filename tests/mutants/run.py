@@ -133,7 +133,7 @@ def try_mutant(mutant: Mutant) -> Tried:
 
 
 def main() -> int:
-    """Run all mutants, or those named; print a table; 0 if every one was caught."""
+    """Run all mutants, or those named; print what became of each; 0 if every one was caught."""
     parser = argparse.ArgumentParser(prog="make mutants", description=__doc__)
     parser.add_argument("names", nargs="*", help="only these")
     parser.add_argument(
@@ -150,11 +150,13 @@ def main() -> int:
     if code != 0:
         print(f"Without any mutant the tests must pass, and they do not:\n{said[-2000:]}")
         return 1
+    missed = 0
     with ThreadPoolExecutor(options.jobs) as pool:
-        results = list(tqdm(pool.map(try_mutant, mutants), total=len(mutants), unit="mutant"))
-    for mutant, tried in zip(mutants, results, strict=True):
-        print(f"{'caught' if tried.caught else 'MISSED'}  {mutant.name:<32} {mutant.promise}\n        {tried.why}")
-    missed = sum(not tried.caught for tried in results)
+        results = tqdm(pool.map(try_mutant, mutants), total=len(mutants), unit="mutant")
+        for mutant, tried in zip(mutants, results, strict=True):
+            missed += not tried.caught
+            verdict = "caught" if tried.caught else "MISSED"
+            tqdm.write(f"{verdict}  {mutant.name:<32} {mutant.promise}\n        {tried.why}")
     print(f"{len(mutants) - missed} caught, {missed} missed")
     return 1 if missed else 0
 
