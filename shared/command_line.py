@@ -1,12 +1,12 @@
 """`python -m services.<name> <role>`: one image, the command chooses service and role."""
 
 import argparse
-import asyncio
 import sys
 from typing import Any
 
 import asyncpg
 import uvicorn
+import uvloop
 from pydantic import ValidationError
 from starlette.types import ASGIApp
 from uvicorn.config import STARTUP_FAILURE
@@ -45,9 +45,9 @@ def main(definition: Definition[Any], arguments: list[str] | None = None) -> int
         if options.role in ROLES:
             serve(mounted({definition.name: ROLES[options.role](definition, settings)}), settings)
         elif options.role in definition.commands:
-            asyncio.run(definition.commands[options.role].run(settings, options))
+            uvloop.run(definition.commands[options.role].run(settings, options))
         else:
-            asyncio.run(OPERATIONS[options.role](definition, settings, options))
+            uvloop.run(OPERATIONS[options.role](definition, settings, options))
     except (LogUnavailable, MigrationError, asyncpg.PostgresError, OSError, TimeoutError, ValueError) as error:
         print(f"{definition.name} {options.role}: {str(error) or type(error).__name__}", file=sys.stderr)
         return 1

@@ -1,6 +1,7 @@
 """Read the journal back: each row as the fact that was folded when it was written."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, NamedTuple
 
 import msgspec
@@ -27,9 +28,9 @@ class Journaled(NamedTuple):
 
 
 _ROWS = """
-select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day, amount, details::text, ruleset, void,
-       coalesce(persons.organization, communities.organization) as organization, community::text, zone, person,
-       person_no, community_no
+select seq, event_id::text, kind, occurred_at, recorded_at, local_day, act_id::text, act_day, amount, details::text,
+       ruleset, ruleset is not null as counts, void, coalesce(persons.organization, communities.organization) as organization,
+       community::text, zone, person, person_no, community_no
   from ({}) as journal
   join communities using (community_no)
   left join persons using (person_no)
@@ -37,6 +38,16 @@ select seq, event_id, kind, occurred_at, recorded_at, local_day, act_id, act_day
 """
 _PAGE = _ROWS.format("select * from journal where lane = $1 and seq > $2 order by seq limit $3")
 _NUMBERED = _ROWS.format("select * from journal where lane = $1 and seq = any ($2)")
+
+_COLUMNS = {
+    "purchase": "act_id",
+    "act_local_day": "act_day",
+    "act_occurred_at": "occurred_at",
+    "first_in_community": "counts",
+}
+"""Of fields that are called otherwise there."""
+
+_IN_DETAILS = frozenset({"order_id", "currency", "commissionable", "chain", "refund", "refunded"})
 
 
 async def page(connection: Any, lane: int, after: int, limit: int) -> list[Journaled]:
@@ -58,7 +69,7 @@ def _journaled(lane: int, row: Any) -> Journaled:
         offset=row["seq"],
         key=row["person"] or row["community"],
         type=type_name,
-        event_id=str(row["event_id"]),
+        event_id=row["event_id"],
         position="",
         traceparent=None,
         value=b"",
@@ -67,19 +78,18 @@ def _journaled(lane: int, row: Any) -> Journaled:
 
 
 def _message(kind: Kind, row: Any) -> Message:
-    message = Undone if row["void"] else message_of_kind(kind)
-    act_id = None if row["act_id"] is None else str(row["act_id"])
-    known = dict(row) | {
-        "purchase": act_id,
-        "act_id": act_id,
-        "act_local_day": row["act_day"],
-        "act_occurred_at": row["occurred_at"],
-        "counts": row["ruleset"] is not None,
-        "first_in_community": row["ruleset"] is not None,
-        "refunded": msgspec.UNSET,
-        **_details(row["details"]),
-    }
-    return message(**{field: known[field] for field in message.__struct_fields__})
+    message: type[Message] = Undone
+    details = None
+    if not row["void"]:
+        message, details = message_of_kind(kind), row["details"]
+    return message(**{field: row[column] for field, column in _columns_of(message)}, **_details(details))
+
+
+@cache
+def _columns_of(message: type[Message]) -> Sequence[tuple[str, str]]:
+    """The fields that have columns of their own, and these."""
+    fields = [field for field in message.__struct_fields__ if field not in _IN_DETAILS]
+    return [(field, _COLUMNS.get(field, field)) for field in fields]
 
 
 def _details(details: str | None) -> Mapping[str, Any]:
@@ -88,4 +98,6 @@ def _details(details: str | None) -> Mapping[str, Any]:
     known: dict[str, Any] = msgspec.json.decode(details)
     if "chain" in known:
         known["chain"] = msgspec.convert(known["chain"], list[Link])
+    if "refund" in known:
+        known["refunded"] = msgspec.UNSET
     return known
