@@ -160,7 +160,7 @@ class Refold:
             await hold_layout(connection)
             with _named(persons.lane):
                 fold = await fold_persons(connection, persons, communities, self._rulesets)
-            await self._write(connection, fold)
+            await self._write(connection, fold, fresh=True)
             after = before._replace(person=persons.last, seq=before.seq + len(persons.rows))
             place = await _move(connection, persons.lane, after)
             await failpoint("rebuild.before-page-commit")
@@ -172,11 +172,12 @@ class Refold:
         (fold,) = await begin(connection, [memory], [batch], self._rulesets)
         await give_numbers(connection, [memory])
         complete([fold], [batch])
-        await self._write(connection, fold)
+        await self._write(connection, fold, fresh=False)
         memory.settle(fold.touched, max_persons=MOST_PERSONS, max_counts=MOST_COUNTS)
 
-    async def _write(self, connection: Any, fold: LaneFold) -> None:
-        await write_results(connection, [fold], await self._layout.of(connection, communities_of([fold])))
+    async def _write(self, connection: Any, fold: LaneFold, *, fresh: bool) -> None:
+        beginnings = await self._layout.of(connection, communities_of([fold]))
+        await write_results(connection, [fold], beginnings, fresh=fresh)
 
 
 async def _place(connection: Any, lane: int) -> Place:

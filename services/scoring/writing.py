@@ -27,14 +27,20 @@ async def write(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnin
     await write_results(connection, folds, beginnings)
 
 
-async def write_results(connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings) -> None:
-    """Store all but the journal, which is what a rebuild folds."""
+async def write_results(
+    connection: Any, folds: Sequence[LaneFold], beginnings: Beginnings, *, fresh: bool = False
+) -> None:
+    """Store all but the journal, which is what a rebuild folds.
+
+    Args:
+        fresh: nothing is stored yet of anybody in the batch, so their rows need only be appended.
+    """
     await _stage(connection)
     if any(fold.entries for fold in folds):
         await copying.copy(connection, "point_entries", ENTRY, chain.from_iterable(fold.entries for fold in folds))
     await failpoint("scoring.after-entries")
-    await _write_counts(connection, folds)
-    await _write_standings(connection, folds)
+    await _write_counts(connection, folds, fresh=fresh)
+    await _write_standings(connection, folds, fresh=fresh)
     await write_orders(connection, folds)
     moved = await write_commission(connection, folds)
     await _add_to_buckets(connection, folds, beginnings, moved)
@@ -47,7 +53,7 @@ async def _stage(connection: Any) -> None:
             await connection.execute(f"create temporary table {changed} (like {table}) on commit delete rows")
 
 
-async def _write_counts(connection: Any, folds: Sequence[LaneFold]) -> None:
+async def _write_counts(connection: Any, folds: Sequence[LaneFold], *, fresh: bool) -> None:
     rows = [
         _COUNT_ROW.pack(
             7, 4, touch.person.number, 4, standing.community.number, 4, day + _EPOCH_DAYS, 2, act, 4, ruleset, 4, n,
@@ -58,7 +64,9 @@ async def _write_counts(connection: Any, folds: Sequence[LaneFold]) -> None:
         for (day, act, ruleset), rule in touch.counts.items()
         for n in (standing.counts[day, act, ruleset],)
     ]  # fmt: skip
-    if rows:
+    if rows and fresh:
+        await copying.copy(connection, "day_counts", _COUNT, rows)
+    elif rows:
         await copying.copy(connection, "changed_counts", _COUNT, rows)
         await connection.execute(
             f"""
@@ -72,7 +80,7 @@ async def _write_counts(connection: Any, folds: Sequence[LaneFold]) -> None:
         )
 
 
-async def _write_standings(connection: Any, folds: Sequence[LaneFold]) -> None:
+async def _write_standings(connection: Any, folds: Sequence[LaneFold], *, fresh: bool) -> None:
     rows = [
         _STANDING_ROW.pack(
             6, 4, touch.person.number, 4, standing.community.number, 8, standing.points, 1, standing.active
@@ -80,7 +88,9 @@ async def _write_standings(connection: Any, folds: Sequence[LaneFold]) -> None:
         for fold in folds
         for standing, touch in fold.touched.items()
     ]  # fmt: skip
-    if rows:
+    if rows and fresh:
+        await copying.copy(connection, "standings", _STANDING, rows)
+    elif rows:
         await copying.copy(connection, "changed_standings", _STANDING, rows)
         await connection.execute(
             f"""
