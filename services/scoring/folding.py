@@ -1,8 +1,6 @@
 """The steps of folding a batch of some lanes, whether its facts come from the log or from the journal."""
 
 from collections.abc import Sequence
-from itertools import chain
-from operator import attrgetter
 from typing import Any
 
 from services.scoring.fold import LaneFold
@@ -12,8 +10,6 @@ from services.scoring.orders import OrderBook, needed, purchases_of
 from services.scoring.recall import look_up, recall_orders
 from services.scoring.ruleset import Rulesets
 from services.scoring.rulesetreads import PublishedRulesets
-
-_ORGANIZATION = attrgetter("message.organization")
 
 
 async def begin(
@@ -26,7 +22,7 @@ async def begin(
         Poison: a fact about a purchase does not fit to what was folded before.
     """
     await look_up(connection, memories)
-    rulesets = await published.of(connection, set(map(_ORGANIZATION, chain.from_iterable(batches))))
+    rulesets = await published.of(connection, {met.message.organization for batch in batches for met in batch})
     folds = [LaneFold(memory, rulesets, OrderBook(rulesets)) for memory in memories]
     await _fold_orders(connection, folds, batches, rulesets)
     return folds

@@ -35,7 +35,8 @@ async def write_results(
     Args:
         fresh: nothing is stored yet of anybody in the batch, so their rows need only be appended.
     """
-    await _stage(connection)
+    if not fresh:
+        await _stage(connection)
     if any(fold.entries for fold in folds):
         await copying.copy(connection, "point_entries", ENTRY, chain.from_iterable(fold.entries for fold in folds))
     await failpoint("scoring.after-entries")

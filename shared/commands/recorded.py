@@ -1,9 +1,8 @@
 """A fact with its place, as projections and publishers of its own service get it."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 from functools import lru_cache
-from operator import attrgetter
 from typing import Any, TypeVar
 
 import msgspec
@@ -32,15 +31,15 @@ class Recorded(msgspec.Struct, frozen=True, gc=False):
 
     def told_as(self, message: type[M], **more: Any) -> M:
         """The message of this fact: `more`, when it was recorded, and every other field as the fact has it."""
-        names, values_of = _taken_over(message, tuple(more))
-        return message(recorded_at=self.recorded_at, **more, **dict(zip(names, values_of(self.event), strict=True)))
+        given = {"recorded_at": self.recorded_at, **more}
+        fact = self.event
+        return message(**given, **{name: getattr(fact, name) for name in _taken_over(message, tuple(given))})
 
 
 @lru_cache(maxsize=1_000)
-def _taken_over(message: type[msgspec.Struct], more: tuple[str, ...]) -> tuple[Sequence[str], Callable[[Any], Any]]:
-    """The fields of a message that are as the fact has them, and what takes them out of it."""
-    names = [name for name in message.__struct_fields__ if name != "recorded_at" and name not in more]
-    return names, attrgetter(*names)
+def _taken_over(message: type[msgspec.Struct], given: tuple[str, ...]) -> Sequence[str]:
+    """The fields of a message that are as the fact has them."""
+    return [name for name in message.__struct_fields__ if name not in given]
 
 
 class Message(msgspec.Struct, frozen=True, gc=False):

@@ -57,6 +57,7 @@ def read_batches(data: bytes, where: TopicPartition) -> Iterator[tuple[Sequence[
         CorruptRecordException: a batch is not what its checksum says.
     """
     text = data.decode("latin-1")
+    facts: Sequence[InboundFact]
     at = 0
     while len(data) - at >= _BEGINNING.size:
         base, length, _, magic = _BEGINNING.unpack_from(data, at)
@@ -71,9 +72,10 @@ def read_batches(data: bytes, where: TopicPartition) -> Iterator[tuple[Sequence[
             raise CorruptRecordException(f"{where.topic}/{where.partition}: the batch at {base} has another checksum")
         else:
             try:
-                yield _read_records(data, text, at + _RECORDS, base, count, where), base + last + 1
+                facts, after = _read_records(data, text, at + _RECORDS, base, count, where), base + last + 1
             except IndexError:  # sizes that are not read in place led out of the data
-                yield _read_the_long_way(data[at:end], where)
+                facts, after = _read_the_long_way(data[at:end], where)
+            yield facts, after
         at = end
 
 
