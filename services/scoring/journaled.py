@@ -47,8 +47,6 @@ _COLUMNS = {
 }
 """Of fields that are called otherwise there."""
 
-_IN_DETAILS = frozenset({"order_id", "currency", "commissionable", "chain", "refund", "refunded"})
-
 
 async def page(connection: Any, lane: int, after: int, limit: int) -> list[Journaled]:
     """The rows of a lane that follow a journal number, in order."""
@@ -82,14 +80,17 @@ def _message(kind: Kind, row: Any) -> Message:
     details = None
     if not row["void"]:
         message, details = message_of_kind(kind), row["details"]
-    return message(**{field: row[column] for field, column in _columns_of(message)}, **_details(details))
+    known = _details(details)
+    return message(
+        **{field: row[column] for field, column in _columns_of(message) if field not in known},
+        **known,
+    )
 
 
 @cache
 def _columns_of(message: type[Message]) -> Sequence[tuple[str, str]]:
-    """The fields that have columns of their own, and these."""
-    fields = [field for field in message.__struct_fields__ if field not in _IN_DETAILS]
-    return [(field, _COLUMNS.get(field, field)) for field in fields]
+    """The fields, and the columns of those that have one; the others are in `details`."""
+    return [(field, _COLUMNS.get(field, field)) for field in message.__struct_fields__]
 
 
 def _details(details: str | None) -> Mapping[str, Any]:
